@@ -1,0 +1,103 @@
+"""A shop's settings: ``shop.toml`` in its folder, and the places outside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from coterie.errors import ConfigError, ShopNotFoundError
+
+FILE = "shop.toml"
+
+# ISO 4217 minor units where they are not 2 (source: ISO 4217 list one).
+_NO_DECIMALS = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF")
+_THREE_DECIMALS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
+_EXPONENTS = {**dict.fromkeys((*_NO_DECIMALS, "XOF", "XPF"), 0), **dict.fromkeys(_THREE_DECIMALS, 3)}
+
+
+def minor_units(currency: str) -> int:
+    """Return the number of decimal places of an ISO 4217 currency.
+
+    >>> minor_units("USD"), minor_units("JPY"), minor_units("KWD")
+    (2, 0, 3)
+    """
+    return _EXPONENTS.get(currency, 2)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a shop has decided once.
+
+    Parameters
+    ----------
+    name
+        The shop's name, shown in reports.
+    shop_id
+        Random, made at creation; names the key of the vault.
+    currency
+        ISO 4217 code that amounts are kept in.
+    timezone
+        IANA name; days, weekdays and hours are the shop's local ones.
+    minimum_group
+        No group smaller than this leaves the shop or is shown with its size.
+    """
+
+    name: str
+    shop_id: str
+    currency: str = "USD"
+    timezone: str = "UTC"
+    minimum_group: int = 50
+
+    def __post_init__(self) -> None:
+        """Refuse settings that would only fail later."""
+        if not re.fullmatch(r"[A-Z]{3}", self.currency):
+            raise ConfigError(
+                f"currency must be an ISO 4217 code of three capital letters, got {self.currency!r}.",
+                hint='for example currency = "EUR".',
+            )
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ConfigError(
+                f"timezone must be an IANA name, got {self.timezone!r}.", hint='for example timezone = "Europe/Berlin".'
+            ) from error
+        if not isinstance(self.minimum_group, int) or self.minimum_group < 1:
+            raise ConfigError(f"minimum_group must be a whole number of at least 1, got {self.minimum_group!r}.")
+
+    @classmethod
+    def load(cls, folder: Path) -> Config:
+        """Read the settings of the shop in ``folder``."""
+        path = folder / FILE
+        if not path.is_file():
+            raise ShopNotFoundError(f"There is no shop in {folder}.", hint=f"create one: coterie init {folder}")
+        try:
+            values = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"Cannot read {path}: {error}.") from error
+        allowed = set(cls.__dataclass_fields__)
+        if unknown := sorted(set(values) - allowed):
+            raise ConfigError(
+                f"{path} has unknown settings {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}."
+            )
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ConfigError(f"{path} lacks a setting: {error}.") from error
+
+    def save(self, folder: Path) -> None:
+        """Write the settings into ``folder``; a reader sees the old file or the new one, never half of one."""
+        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in asdict(self).items()]
+        temporary = folder / f".{FILE}.new"
+        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+        temporary.replace(folder / FILE)
+
+
+def key_folder() -> Path:
+    """Return the folder that keeps vault keys: outside every shop, so that a copied shop is not a readable one."""
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "coterie" / "keys"
