@@ -1,1 +1,64 @@
+"""coterie: customer segmentation and targeting for e-commerce.
+
+``coterie.open(folder)`` opens a shop and returns a :class:`Workspace` with the verbs (ingest, build, segment, check, show,
+export, forget). The estimators (:class:`KMeansSegments`, :class:`WardSegments`, :class:`RFMSegments`) work on any
+dataframe, without a shop. Names are imported when they are first used, so ``import coterie`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Config": "coterie.config",
+    "CoterieError": "coterie.errors",
+    "Feature": "coterie.features.feature",
+    "KMeansSegments": "coterie.segments.clustering",
+    "Mapping": "coterie.collect.mapping",
+    "Outcome": "coterie.features.outcome",
+    "RFMSegments": "coterie.segments.rfm",
+    "WardSegments": "coterie.segments.hierarchy",
+    "Workspace": "coterie.workspace",
+    "open": "coterie.workspace",
+}
+
+__all__ = [
+    "Config",
+    "CoterieError",
+    "Feature",
+    "KMeansSegments",
+    "Mapping",
+    "Outcome",
+    "RFMSegments",
+    "WardSegments",
+    "Workspace",
+    "__version__",
+    "open",
+]
+
+if TYPE_CHECKING:
+    from coterie.collect.mapping import Mapping
+    from coterie.config import Config
+    from coterie.errors import CoterieError
+    from coterie.features.feature import Feature
+    from coterie.features.outcome import Outcome
+    from coterie.segments.clustering import KMeansSegments
+    from coterie.segments.hierarchy import WardSegments
+    from coterie.segments.rfm import RFMSegments
+    from coterie.workspace import Workspace, open
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'coterie' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,10 +7,11 @@ import os
 import re
 import tomllib
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from coterie.errors import ConfigError, ShopNotFoundError
+from coterie.errors import ConfigError, ParameterError, ShopNotFoundError
 
 FILE = "shop.toml"
 
@@ -74,7 +75,7 @@ class Config:
         """Read the settings of the shop in ``folder``."""
         path = folder / FILE
         if not path.is_file():
-            raise ShopNotFoundError(f"There is no shop in {folder}.", hint=f"create one: coterie init {folder}")
+            raise ShopNotFoundError(f"There is no shop in {folder}.", hint=f"create one: coterie init --shop {folder}")
         try:
             values = tomllib.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
@@ -88,6 +89,26 @@ class Config:
             return cls(**values)
         except TypeError as error:
             raise ConfigError(f"{path} lacks a setting: {error}.") from error
+
+    def moment(self, value: str | date | datetime) -> datetime:
+        """Return a moment as naive UTC.
+
+        A date means the start of that day in the shop's time zone; a time with an offset is converted; a time without
+        one is UTC already, as all stored times are.
+
+        >>> Config(name="x", shop_id="0", timezone="America/New_York").moment("2017-09-01")
+        datetime.datetime(2017, 9, 1, 4, 0)
+        """
+        if isinstance(value, str):
+            try:
+                value = date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
+            except ValueError as error:
+                raise ParameterError(
+                    f"{value!r} is not a date or a time.", hint="write 2017-09-01 or 2017-09-01T12:00:00+02:00."
+                ) from error
+        if not isinstance(value, datetime):
+            value = datetime.combine(value, time(), ZoneInfo(self.timezone))
+        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
 
     def save(self, folder: Path) -> None:
         """Write the settings into ``folder``; a reader sees the old file or the new one, never half of one."""

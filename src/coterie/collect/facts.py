@@ -1,0 +1,114 @@
+"""The tables that collecting writes: facts and quarantine in the lake, the book of imports in the ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pyarrow as pa
+
+from coterie.schema import EVENT, KEY, OFFER, ORDER_LINE, PRODUCT, TIME, TRAIT, Table
+
+ALWAYS = datetime(1970, 1, 1)
+"""``available_at`` of a product, trait or offer that no source dates: known from the beginning, an assumption."""
+
+EVENTS = Table(
+    "events",
+    EVENT,
+    key=("source", "event_id"),
+    subject="subject",
+    meaning="What people did besides buying: views, searches, mails opened, campaigns received, coupons used.",
+)
+
+ORDER_LINES = Table(
+    "order_lines",
+    ORDER_LINE,
+    key=("source", "line_id"),
+    subject="subject",
+    meaning="What was bought, line by line; an order is the set of its lines.",
+)
+
+PRODUCTS = Table(
+    "products",
+    PRODUCT,
+    key=("source", "product_id", "available_at", "ingested_at"),
+    meaning="What the shop sells and where it stands in the shop's tree; a changed product is one more row.",
+)
+
+TRAITS = Table(
+    "traits",
+    TRAIT,
+    key=("source", "subject", "trait", "occurred_at", "available_at", "ingested_at", "value"),
+    subject="subject",
+    meaning="What the shop knows about people: age band, household size, loyalty tier.",
+)
+
+OFFERS = Table(
+    "offers",
+    OFFER,
+    key=("source", "offer_id", "product_id", "campaign_id"),
+    meaning="Which offer was valid for which product in which campaign.",
+)
+
+QUARANTINE = Table(
+    "quarantine",
+    pa.schema(
+        [
+            ("source", pa.string()),
+            ("import_id", pa.int64()),
+            ("row", pa.int64()),
+            ("file", pa.string()),
+            ("reasons", pa.string()),  # names of the contract's rules, separated by "; "
+            ("raw", pa.binary()),  # the source row, sealed by the vault
+            ("subject", KEY),  # whose it is, where the row said so
+            ("ingested_at", TIME),
+        ]
+    ),
+    key=("import_id", "row"),
+    subject="subject",
+    meaning="Source rows that broke the contract, sealed and with all their reasons, so that they can be replayed.",
+)
+
+IMPORTS = Table(
+    "imports",
+    pa.schema(
+        [
+            ("import_id", pa.int64()),
+            ("source", pa.string()),
+            ("file", pa.string()),
+            ("target", pa.string()),  # order_line, event, product, trait, offer or consent
+            ("fingerprint", pa.string()),  # of the file's name and content, the mapping and the contract
+            ("state", pa.string()),  # started or done
+            ("received", pa.int64()),
+            ("accepted", pa.int64()),
+            ("quarantined", pa.int64()),
+            ("duplicates", pa.int64()),
+            ("facts", pa.int64()),  # rows written to the table of the target
+            ("reasons", pa.string()),  # JSON object: rule → rows
+            ("assumed", pa.string()),  # JSON object: what was assumed → rows
+            ("started_at", TIME),
+            ("finished_at", TIME),
+        ]
+    ),
+    key=("import_id",),
+    meaning="One row for each file that was imported: what came in, and what became of it.",
+)
+
+LAKE_TABLES = (EVENTS, ORDER_LINES, PRODUCTS, TRAITS, OFFERS, QUARANTINE)
+LEDGER_TABLES = (IMPORTS,)
+
+
+def current(table: Table, relation: str) -> str:
+    """Return the SELECT over ``relation``, which holds all rows of ``table``, that gives the rows that count today.
+
+    Only products have versions: the newest one of each is current. All other tables are taken whole.
+
+    >>> current(EVENTS, "every_event")
+    'SELECT * FROM every_event'
+    """
+    everything = f"SELECT * FROM {relation}"
+    if table is not PRODUCTS:
+        return everything
+    return (
+        f"{everything} QUALIFY ROW_NUMBER() OVER (PARTITION BY source, product_id "
+        'ORDER BY available_at DESC, ingested_at DESC, import_id DESC, "row" DESC) = 1'
+    )

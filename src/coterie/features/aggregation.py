@@ -1,0 +1,273 @@
+"""Aggregations: what a feature does with the facts that count, and its SQL.
+
+==================  ======================================================  ================  =====================
+kind                value over the facts that count                         of no fact        reads
+==================  ======================================================  ================  =====================
+count               their number                                            0                 nothing
+none                1 when there is none, else 0                            1                 nothing
+sum, mean           of a number                                             missing           a number
+min, max            of a number                                             missing           a number
+first, last         the value at the earliest, latest time; ties by id      missing           any column
+distinct            how many different values                               0                 any column
+most_frequent       the commonest value; of equals the smallest             missing           any column
+top_share           the share of facts with the commonest value             missing           any column
+entropy             Shannon entropy of the values' shares, in nats          missing           any column
+share               of the facts (or of a number) for which a rule holds,   missing           a rule and/or numbers
+                    or of one number in another
+days_since_last     days from the latest fact to ``as_of``                  missing           nothing
+days_since_first    days from the earliest fact to ``as_of``                missing           nothing
+gap_mean            mean days between a fact and the next; needs 2 facts    missing           nothing
+gap_std             sample standard deviation of these; needs 3 facts       missing           nothing
+==================  ======================================================  ================  =====================
+
+Facts whose value is missing do not count. Money and counts are whole numbers: a mean of money is rounded to the
+nearest minor unit, halves away from zero. Entropy is that of Shannon (1948), "A mathematical theory of communication".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import exp
+
+from coterie.errors import ParameterError
+from coterie.features import rule as rules
+from coterie.features.rule import Rule
+from coterie.store.sql import DAY, Expression, both, column, count, ratio, real, total, when, whole
+
+
+@dataclass(frozen=True)
+class _Kind:
+    value: str  # "none", "number", "any" or "optional" (a number)
+    units: tuple[str, ...]
+
+
+_ANY = ("money", "count", "days", "share", "number", "text")
+_NUMBERS = ("money", "count", "share", "number", "days")
+_KINDS = {
+    "count": _Kind("none", ("count",)),
+    "none": _Kind("none", ("count",)),
+    "sum": _Kind("number", ("money", "count", "number")),
+    "mean": _Kind("number", ("money", "number")),
+    "min": _Kind("number", _NUMBERS),
+    "max": _Kind("number", _NUMBERS),
+    "first": _Kind("any", _ANY),
+    "last": _Kind("any", _ANY),
+    "distinct": _Kind("any", ("count",)),
+    "most_frequent": _Kind("any", _ANY),
+    "top_share": _Kind("any", ("share",)),
+    "entropy": _Kind("any", ("number",)),
+    "share": _Kind("optional", ("share",)),
+    "days_since_last": _Kind("none", ("days",)),
+    "days_since_first": _Kind("none", ("days",)),
+    "gap_mean": _Kind("none", ("days",)),
+    "gap_std": _Kind("none", ("days",)),
+}
+KINDS = tuple(_KINDS)
+GROUPED = ("distinct", "most_frequent", "top_share", "entropy")  # counted by value first
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """What is done with the facts that count; the table at the top of this module says what each kind means.
+
+    Parameters
+    ----------
+    kind
+        One of ``KINDS``.
+    of
+        For ``share``: the rule of the facts in the numerator; all when None.
+    over
+        For ``share``: the column summed in the denominator, where it differs from the feature's value.
+
+    Examples
+    --------
+    >>> Aggregation("share", over="gross").to_json()
+    {'kind': 'share', 'over': 'gross'}
+    """
+
+    kind: str
+    of: Rule | None = None
+    over: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse unknown kinds and parameters that a kind does not have."""
+        if self.kind not in _KINDS:
+            raise ParameterError.of("Aggregation", "kind", self.kind, f"one of {', '.join(KINDS)}")
+        has_parameters = self.of is not None or self.over is not None
+        if self.kind != "share" and has_parameters:
+            raise ParameterError.of(f"Aggregation {self.kind}", "of and over", self.of or self.over, "absent")
+        if self.kind == "share" and not has_parameters:
+            raise ParameterError.of(
+                "Aggregation share", "of and over", None, "given, one at least", hint="a share of all in all is 1."
+            )
+
+    @property
+    def value(self) -> str:
+        """Whether a feature has to name a value: ``none``, ``number``, ``any``, or ``optional`` (a number)."""
+        return _KINDS[self.kind].value
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The units that a result can have."""
+        return _KINDS[self.kind].units
+
+    @property
+    def empty(self) -> int | None:
+        """The result over no fact; None is missing."""
+        return {"count": 0, "distinct": 0, "none": 1}.get(self.kind)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that the parameters read, beside the feature's value."""
+        return (self.of.columns if self.of else frozenset()) | (frozenset((self.over,)) if self.over else frozenset())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the aggregation as plain JSON values."""
+        body: dict[str, Any] = {"kind": self.kind}
+        if self.of is not None:
+            body["of"] = self.of.to_json()
+        return {**body, "over": self.over} if self.over else body
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Aggregation:
+        """Return the aggregation that ``to_json`` wrote."""
+        of = body.get("of")
+        return cls(body["kind"], None if of is None else rules.from_json(of), body.get("over"))
+
+    def sql(
+        self, value: str | None, hit: Expression | None, gap: Gap | None = None, kind: str = "BIGINT"
+    ) -> Expression:
+        """Return the aggregate over facts of one person, which are rows with ``occurred``, ``as_of`` and ``rank``.
+
+        Parameters
+        ----------
+        value
+            The column that is aggregated.
+        hit
+            The condition under which a fact counts; None when all do.
+        gap
+            For ``gap_std``: where the time to the fact before is.
+        kind
+            The SQL type of the value, which sums keep.
+        """
+        return _PLAIN[self.kind](_Facts(value, hit, gap, kind, self))
+
+    def sql_of_groups(self, value: Expression, number: Expression, top: Expression) -> Expression:
+        """Return the aggregate over the different values of one person.
+
+        Parameters
+        ----------
+        value
+            The value of a group.
+        number
+            How many facts that count have it.
+        top
+            The largest of these numbers for the person.
+        """
+        return _OF_GROUPS[self.kind](value, number, top)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Where a row says how long after the fact before it happened, and when that gap counts."""
+
+    length: Expression
+    hit: Expression
+
+
+@dataclass(frozen=True)
+class _Facts:
+    name: str | None
+    hit: Expression | None
+    gap: Gap | None
+    kind: str
+    aggregation: Aggregation
+
+    @property
+    def value(self) -> Expression:
+        return when(self.hit, column(self.name or ""))
+
+    @property
+    def age(self) -> Expression:
+        return when(self.hit, exp.Sub(this=column("as_of"), expression=column("occurred")))
+
+    @property
+    def occurred(self) -> Expression:
+        return when(self.hit, column("occurred"))
+
+    @property
+    def number(self) -> Expression:
+        return count(self.hit)
+
+
+def _days(microseconds: Expression) -> Expression:
+    return exp.Div(this=real(microseconds), expression=real(float(DAY)), typed=False, safe=False)
+
+
+def _none(facts: _Facts) -> Expression:
+    return when(exp.EQ(this=facts.number, expression=whole(0)), whole(1), whole(0))
+
+
+def _share(facts: _Facts) -> Expression:
+    share = facts.aggregation
+    part = column(facts.name) if facts.name else whole(1)
+    all_of = column(share.over) if share.over else part.copy()
+    counted = when(share.of.sql(), part, whole(0)) if share.of else part
+    return ratio(total(when(facts.hit, counted), facts.kind), total(when(facts.hit, all_of), facts.kind))
+
+
+def _gap_mean(facts: _Facts) -> Expression:
+    span = exp.paren(exp.Sub(this=exp.Max(this=facts.occurred), expression=exp.Min(this=facts.occurred)))
+    gaps = exp.paren(exp.Sub(this=facts.number, expression=whole(1)))
+    return _days(ratio(span, gaps))
+
+
+def _gap_std(facts: _Facts) -> Expression:
+    if facts.gap is None:
+        raise ParameterError.of("Aggregation gap_std", "gap", None, "given")
+    hit = both(facts.hit, facts.gap.hit)
+    return exp.StddevSamp(this=when(hit, _days(facts.gap.length)))
+
+
+_PLAIN: dict[str, Callable[[_Facts], Expression]] = {
+    "count": lambda facts: facts.number,
+    "none": _none,
+    "sum": lambda facts: total(facts.value, facts.kind),
+    "mean": lambda facts: ratio(total(facts.value, facts.kind), facts.number),
+    "min": lambda facts: exp.Min(this=facts.value),
+    "max": lambda facts: exp.Max(this=facts.value),
+    # "rank" numbers a person's facts by time, then id, so that there are no ties
+    "first": lambda facts: exp.ArgMin(this=column(facts.name or ""), expression=when(facts.hit, column("rank"))),
+    "last": lambda facts: exp.ArgMax(this=column(facts.name or ""), expression=when(facts.hit, column("rank"))),
+    "share": _share,
+    "days_since_last": lambda facts: _days(exp.Min(this=facts.age)),
+    "days_since_first": lambda facts: _days(exp.Max(this=facts.age)),
+    "gap_mean": _gap_mean,
+    "gap_std": _gap_std,
+}
+
+
+def _positive(number: Expression) -> Expression:
+    return exp.GT(this=number, expression=whole(0))
+
+
+def _entropy(number: Expression) -> Expression:
+    everything = real(total(number))
+    weighted = exp.Mul(this=real(number), expression=exp.Ln(this=real(number)))
+    inner = total(when(_positive(number), weighted), "DOUBLE")
+    entropy = exp.Sub(this=exp.Ln(this=everything), expression=ratio(inner, everything.copy()))
+    # one category has entropy 0, which rounding can miss by 1e-16; the outer CASE keeps "no fact" missing
+    return when(_positive(total(number)), exp.Greatest(this=real(0.0), expressions=[entropy], ignore_nulls=True))
+
+
+_OF_GROUPS: dict[str, Callable[[Expression, Expression, Expression], Expression]] = {
+    "distinct": lambda value, number, top: count(_positive(number)),
+    "most_frequent": lambda value, number, top: exp.Min(
+        this=when(both(_positive(number), exp.EQ(this=number, expression=top)), value)
+    ),
+    "top_share": lambda value, number, top: ratio(exp.Max(this=number), total(number)),
+    "entropy": lambda value, number, top: _entropy(number),
+}

@@ -1,0 +1,83 @@
+"""How much may be shown of small groups: no size below the minimum, nor anything that it could be computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from coterie.charts import numbers
+from coterie.segments.description import SegmentDescription
+from coterie.segments.hierarchy import TreeNode
+
+
+class Disclosure:
+    """What a page may say of sizes.
+
+    As long as every group is large enough, everything is exact. Once one is too small, its figures are withheld, and
+    all other sizes are rounded to the minimum: else the small one would be the total less the others. Shares and means
+    are then made of the rounded sizes.
+
+    Parameters
+    ----------
+    sizes
+        How many people each group of the page has.
+    minimum
+        No size from 1 to below this is told.
+    """
+
+    def __init__(self, sizes: Iterable[int], minimum: int) -> None:
+        self.minimum = minimum
+        self.coarse = any(0 < size < minimum for size in sizes)
+
+    def hides(self, size: int) -> bool:
+        """Return whether a group of this size may not be told."""
+        return 0 < size < self.minimum
+
+    def size(self, size: int) -> int | None:
+        """Return the size as it may be told; None where it may not.
+
+        >>> Disclosure([533, 149], 50).size(149), Disclosure([533, 12], 50).size(533), Disclosure([12], 50).size(12)
+        (149, 550, None)
+        """
+        if self.hides(size):
+            return None
+        return round(size / self.minimum) * self.minimum if self.coarse else size
+
+    def words(self, size: int) -> str:
+        """Return the size in words.
+
+        >>> Disclosure([533, 12], 50).words(533), Disclosure([533, 12], 50).words(12)
+        ('≈550', '<50')
+        """
+        told = self.size(size)
+        if told is None:
+            return f"<{self.minimum}"
+        return ("≈" if self.coarse else "") + numbers.count(told)
+
+    def sentences(self, segment: SegmentDescription) -> tuple[str, ...]:
+        """Return a segment's sentences; once sizes are rounded, only those without a figure that could undo it."""
+        if self.hides(segment.size):
+            return ()
+        if not self.coarse:
+            return segment.sentences
+        return tuple(words for words in segment.sentences if not any(letter.isnumeric() for letter in words))
+
+    def points(self, count: int) -> int:
+        """Return how many points of a segment may be drawn, so that counting them tells no more than ``words``."""
+        if not self.coarse:
+            return count
+        return count // self.minimum * self.minimum
+
+    def tree(self, nodes: Sequence[TreeNode]) -> tuple[TreeNode, ...]:
+        """Return the tree without the splits inside segments that would single out a group below the minimum."""
+        children: dict[int | None, list[TreeNode]] = {}
+        for node in nodes:
+            children.setdefault(node.parent, []).append(node)
+        kept: list[TreeNode] = []
+        waiting = children.get(None, [])[:1]
+        while waiting:
+            node = waiting.pop()
+            kept.append(node)
+            below = children.get(node.node, [])
+            if node.segment is None or not any(self.hides(child.size) for child in below):
+                waiting.extend(reversed(below))
+        return tuple(kept)

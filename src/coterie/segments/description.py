@@ -1,0 +1,286 @@
+"""Segments in words: a name, a few sentences and the traits that set a segment apart, in the units of the shop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import narwhals as nw
+import numpy as np
+
+from coterie.config import minor_units
+from coterie.errors import NoVariationError, ParameterError
+from coterie.features.matrix import KEYS, Matrix
+from coterie.segments.naming import distinct_names
+from coterie.segments.people import SPEND, Floats, Ints, numbers, one_order, read
+
+Unit = Literal["money", "count", "days", "share", "number"]
+UNITS = ("money", "count", "days", "share", "number")
+
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "BRL": "R$"}
+_FAMILIES = (
+    ("orders", "often"),
+    ("active_days", "often"),
+    ("gap_mean", "often"),
+    ("basket", "basket"),
+    ("spend", "spend"),
+    ("products", "breadth"),
+    ("categor", "breadth"),
+    ("top_", "breadth"),
+    ("discount", "discount"),
+)
+_NOTABLE = 0.25  # effects below a quarter of a standard deviation are not spoken of
+_VISIBLE = 0.15  # nor medians that differ by less than 15 %
+
+
+@dataclass(frozen=True)
+class Trait:
+    """One feature of a segment beside everybody.
+
+    Parameters
+    ----------
+    feature
+        The feature's name in the catalogue.
+    title
+        Its name for people.
+    unit
+        What its figures are: money (minor units), count, days, share (0 to 1) or number.
+    typical
+        The segment's median of known values, in that unit; NaN when none is known.
+    base
+        The median of everybody, in that unit.
+    effect
+        The segment's mean minus everybody's, in standard deviations of everybody, after ``Matrix`` has filled, logged
+        and clipped the feature.
+    """
+
+    feature: str
+    title: str
+    unit: Unit
+    typical: float
+    base: float
+    effect: float
+
+
+@dataclass(frozen=True)
+class SegmentDescription:
+    """A segment as a marketer reads it.
+
+    Parameters
+    ----------
+    segment
+        Its id, 0 for the most valuable.
+    name
+        A few words, unlike the name of any other segment of the same segmentation.
+    size
+        How many people.
+    share
+        Their share of all people.
+    value
+        What they spent together, in minor units.
+    value_share
+        Their share of what everybody spent.
+    sentences
+        Two or three sentences on who they are.
+    traits
+        What sets them apart, the strongest first.
+    """
+
+    segment: int
+    name: str
+    size: int
+    share: float
+    value: int
+    value_share: float
+    sentences: tuple[str, ...]
+    traits: tuple[Trait, ...]
+
+
+def describe(
+    frame: Any,
+    labels: Ints,
+    features: Mapping[str, tuple[str, str]] | None = None,
+    *,
+    currency: str = "USD",
+    value: str = SPEND,
+) -> tuple[SegmentDescription, ...]:
+    """Describe segments by what their people did; the same people and segments give the same words.
+
+    Parameters
+    ----------
+    frame
+        The people, in any order, shape (people, columns): columns of numbers named in ``features``.
+    labels
+        The segment of each row, 0 … k - 1.
+    features
+        Column → (title, unit); None takes every column of numbers that the catalogue knows.
+    currency
+        ISO 4217 code of the money.
+    value
+        The column with what a person spent, in minor units.
+
+    Returns
+    -------
+    tuple of SegmentDescription
+        By segment id; empty segments are left out.
+    """
+    data = read(frame)
+    groups = np.asarray(labels)
+    if groups.shape != (len(data),) or groups.dtype.kind not in "iu" or groups.min() < 0:
+        raise ParameterError.of("describe", "labels", groups.shape, f"{len(data)} segment ids from 0 up")
+    meta = {name: about for name, about in (features or known(data)).items() if name not in KEYS}
+    if bad := sorted({unit for _, unit in meta.values()} - set(UNITS)):
+        raise ParameterError.of("describe", "unit", ", ".join(bad), f"one of {', '.join(UNITS)}")
+    data, rows = one_order(data, tuple(meta) or (value,))
+    groups = groups[rows]
+    raw = {name: numbers(data, name) for name in meta}
+    scaled = effects(data, groups, meta)
+    ids = np.unique(groups)
+    middles = {name: [median(column[groups == one]) for one in ids] for name, column in raw.items()}
+    base = {name: median(column) for name, column in raw.items()}
+    spent = np.nan_to_num(numbers(data, value))
+    total = float(spent.sum())
+    names = distinct_names(
+        [{name: column[place] for name, column in scaled.items()} for place in range(len(ids))],
+        [{name: column[place] for name, column in middles.items()} for place in range(len(ids))],
+        base,
+    )
+    described = []
+    for place, one in enumerate(ids):
+        here = groups == one
+        traits = tuple(
+            sorted(
+                (
+                    Trait(
+                        name,
+                        title,
+                        cast(Unit, unit),
+                        middles[name][place],
+                        base[name],
+                        round(float(scaled[name][place]), 4),
+                    )
+                    for name, (title, unit) in meta.items()
+                    if name in scaled
+                ),
+                key=lambda trait: (-abs(trait.effect), trait.feature),
+            )
+        )
+        size, worth = int(here.sum()), float(spent[here].sum())
+        share, value_share = size / len(data), worth / total if total else 0.0
+        sentences = _sentences(size, share, worth, value_share, traits, currency)
+        described.append(
+            SegmentDescription(int(one), names[place], size, share, round(worth), value_share, sentences, traits)
+        )
+    return tuple(described)
+
+
+def known(data: nw.DataFrame[Any]) -> dict[str, tuple[str, str]]:
+    """Return title and unit of every column of numbers that the catalogue knows."""
+    from coterie.features.catalog import CATALOG  # late: with features given, no catalogue is needed
+
+    return {
+        feature.name: (feature.title, feature.unit)
+        for feature in CATALOG
+        if feature.name in data.columns and data.schema[feature.name].is_numeric() and feature.unit in UNITS
+    }
+
+
+def effects(data: nw.DataFrame[Any], groups: Ints, meta: Mapping[str, tuple[str, str]]) -> dict[str, Floats]:
+    """Return, by feature that varies, each group's mean minus everybody's, in standard deviations of everybody."""
+    try:
+        matrix = Matrix(
+            columns=list(meta), scaling="log-standard", units={name: unit for name, (_, unit) in meta.items()}
+        ).fit(data.to_native())
+    except NoVariationError:
+        return {}
+    X = matrix.transform(data.to_native()).astype(np.float64)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    _, place = np.unique(groups, return_inverse=True)
+    size = np.bincount(place)
+    return {name: np.bincount(place, weights=X[:, column]) / size for column, name in enumerate(matrix.columns_)}
+
+
+def in_words(amount: float, unit: str, currency: str = "USD") -> str:
+    """Write a figure as people read it.
+
+    >>> in_words(123456, "money"), in_words(0.256, "share"), in_words(1.4, "days"), in_words(12, "count")
+    ('$1,235', '26 %', '1.4 days', '12')
+    >>> in_words(999, "money", "EUR"), in_words(50000, "money", "JPY"), in_words(float("nan"), "days")
+    ('€9.99', '¥50,000', 'unknown')
+    """
+    if not np.isfinite(amount):
+        return "unknown"
+    if unit == "money":
+        places = minor_units(currency)
+        whole = amount / 10**places
+        sign = "-" if whole < 0 else ""
+        return f"{sign}{_SYMBOLS.get(currency, currency + ' ')}{abs(whole):,.{places if abs(whole) < 100 else 0}f}"
+    if unit == "share":
+        return (
+            f"{amount:.0%}".replace("%", " %") if amount >= 0.095 or amount == 0 else f"{amount:.1%}".replace("%", " %")
+        )
+    figure = f"{amount:,.0f}" if abs(amount) >= 10 or amount == round(amount) else f"{amount:,.1f}"
+    return f"{figure} day{'' if figure == '1' else 's'}" if unit == "days" else figure
+
+
+def median(values: Floats) -> float:
+    """Return the median of the known values; NaN when none is known."""
+    known_values = values[~np.isnan(values)]
+    return float(np.median(known_values)) if len(known_values) else float("nan")
+
+
+def _sentences(
+    size: int, share: float, worth: float, value_share: float, traits: tuple[Trait, ...], currency: str
+) -> tuple[str, ...]:
+    by_name = {trait.feature: trait for trait in traits}
+    people = "person" if size == 1 else "people"
+    first = (
+        f"{size:,} {people} ({in_words(share, 'share')} of all) brought {in_words(value_share, 'share')} of all spend: "
+        f"{in_words(worth, 'money', currency)}."
+    )
+    said: list[str] = []
+    if trait := by_name.get("orders"):
+        said.append(f"has ordered {_times(trait.typical)} (everybody: {in_words(trait.base, 'count')})")
+    if trait := by_name.get("basket_value"):
+        said.append(
+            f"spends {in_words(trait.typical, 'money', currency)} an order ({in_words(trait.base, 'money', currency)})"
+        )
+    if trait := by_name.get("recency_days"):
+        said.append(f"was last here {in_words(trait.typical, 'days')} ago ({in_words(trait.base, 'days')})")
+    sentences = [first]
+    if said:
+        sentences.append(f"A typical one {listed(said)}.")
+    told = {_family(name) for name in ("orders", "basket_value", "recency_days") if name in by_name}
+    rest: list[str] = []
+    for trait in traits:  # the strongest first, one of each family
+        here, there = in_words(trait.typical, trait.unit, currency), in_words(trait.base, trait.unit, currency)
+        gap = trait.typical - trait.base
+        telling = abs(trait.effect) >= _NOTABLE and abs(gap) >= _VISIBLE * abs(trait.base) and gap * trait.effect > 0
+        if telling and here != there and _family(trait.feature) not in told:
+            told.add(_family(trait.feature))
+            rest.append(f"{lower(trait.title)} ({here} against {there})")
+    if rest:
+        sentences.append(f"What else sets them apart: {listed(rest[:3])}.")
+    elif told:
+        sentences.append("In everything else they are much like everybody.")
+    return tuple(sentences)
+
+
+def _family(feature: str) -> str:
+    """Return what a feature is about, so that a sentence does not say one thing three times."""
+    return next((family for start, family in _FAMILIES if feature.startswith(start)), feature)
+
+
+def _times(count: float) -> str:
+    return {0.0: "never", 1.0: "once", 2.0: "twice"}.get(count, f"{in_words(count, 'count')} times")
+
+
+def listed(parts: list[str]) -> str:
+    """Join words as a sentence does: commas, and an and before the last."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def lower(title: str) -> str:
+    """Write a title as it stands inside a sentence; abbreviations keep their capitals."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]

@@ -1,0 +1,197 @@
+"""RFM: recency, frequency and monetary value, five steps each, and the eleven names the trade gives to the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from coterie.errors import NoVariationError, ParameterError, TooFewPeopleError
+from coterie.segments.people import Floats, Ints, Segmentation, by_value, check_count, numbers, read
+
+NAMES = (
+    "Champions",
+    "Loyal customers",
+    "Potential loyalists",
+    "New customers",
+    "Promising",
+    "Need attention",
+    "About to sleep",
+    "Cannot lose them",
+    "At risk",
+    "Hibernating",
+    "Lost",
+)
+# Rows: recency 1 (long ago) … 5 (just now); columns: the mean of frequency and monetary score, 1 (low) … 5 (high).
+_GRID = np.array(
+    [
+        [10, 10, 8, 8, 7],
+        [9, 9, 8, 8, 7],
+        [6, 6, 5, 1, 1],
+        [4, 2, 2, 1, 1],
+        [3, 2, 2, 0, 0],
+    ]
+)
+
+
+class RFMSegments(Segmentation):
+    """Score people by how lately, how often and for how much they buy, and name the cells of the grid.
+
+    A score is one more than the number of cuts that a value lies above, so that equal values always score alike; 5 is
+    best in all three (recency is turned round). The name follows from the recency score and the mean of the other two.
+
+    Parameters
+    ----------
+    recency, frequency, monetary
+        The columns: days since the last order (less is better), orders, and spend (more is better).
+    steps
+        How many steps each score has when cuts are quantiles; the grid of names is stretched to it.
+    cuts
+        Own cuts by column name, rising, in the column's unit; the others are quantiles at fit.
+
+    Attributes
+    ----------
+    cuts_
+        Column → the cuts used.
+    names_
+        The name of each segment, by id. Names that nobody had at fit come last, so that new people can get them.
+    k_
+        How many segments had people at fit.
+    labels_
+        The segment of each person of ``fit``.
+
+    References
+    ----------
+    Hughes (1994), Strategic Database Marketing.
+
+    Examples
+    --------
+    >>> import numpy as np, pyarrow as pa
+    >>> worth = {"orders": [9, 5, 4, 2, 1], "spend": [90, 50, 40, 20, 5]}
+    >>> people = pa.table({"recency_days": [1, 9, 30, 90, 200], **worth})
+    >>> rfm = RFMSegments().fit(people)
+    >>> rfm.scores(people).tolist()
+    [[5, 5, 5], [4, 4, 4], [3, 3, 3], [2, 2, 2], [1, 1, 1]]
+    >>> [rfm.names_[segment] for segment in rfm.labels_]
+    ['Champions', 'Loyal customers', 'Need attention', 'Hibernating', 'Lost']
+    """
+
+    cuts_: dict[str, tuple[float, ...]]
+    names_: tuple[str, ...]
+
+    def __init__(
+        self,
+        recency: str = "recency_days",
+        frequency: str = "orders",
+        monetary: str = "spend",
+        *,
+        steps: int = 5,
+        cuts: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
+        self.recency = recency
+        self.frequency = frequency
+        self.monetary = monetary
+        self.steps = steps
+        self.cuts = cuts
+
+    def fit(self, frame: Any, y: object = None) -> Self:
+        """Learn the cuts and the order of the segments from people.
+
+        Raises
+        ------
+        EmptyShopError, TooFewPeopleError, NoVariationError
+            There is nobody, fewer people than steps, or all people look the same.
+        MissingColumnError, ParameterError
+            A column is not there, holds no numbers or misses values; or a cut is not allowed.
+        """
+        check_count(self, "steps", self.steps, 2)
+        data = read(frame)
+        columns = [self._values(data, name) for name in self._columns]
+        if len(data) < self.steps:
+            raise TooFewPeopleError.of(f"RFM in {self.steps} steps", self.steps, len(data))
+        if all(np.ptp(values) == 0 for values in columns):
+            raise NoVariationError(
+                f"All {len(data):,} people look the same in {', '.join(self._columns)}.", hint="take a longer time."
+            )
+        own = dict(self.cuts or {})
+        if unknown := sorted(set(own) - set(self._columns)):
+            raise ParameterError.of("RFMSegments", "cuts", unknown, f"for {', '.join(self._columns)}")
+        shares = np.arange(1, self.steps) / self.steps
+        self.cuts_ = {}
+        for name, values in zip(self._columns, columns, strict=True):
+            cuts = own.get(name, np.quantile(values, shares).tolist())
+            if not all(np.isfinite(cuts)) or (list(cuts) != sorted(set(cuts)) and name in own):
+                raise ParameterError.of("RFMSegments", f"cuts of {name}", list(cuts), "finite numbers that rise")
+            self.cuts_[name] = tuple(float(cut) for cut in cuts)
+        cells = self._cells(self.scores(data))
+        present = np.bincount(cells, minlength=len(NAMES)) > 0
+        self._ids = by_value(cells, columns[2], len(NAMES))
+        empty_last = np.lexsort((self._ids, ~present))  # a name without people has no worth to be ordered by
+        self._ids[empty_last] = np.arange(len(NAMES))
+        self.names_ = tuple(NAMES[cell] for cell in np.argsort(self._ids))
+        self.k_ = int(present.sum())
+        self.labels_ = self._ids[cells]
+        return self
+
+    def scores(self, frame: Any) -> Ints:
+        """Return the recency, frequency and monetary score of each person: int64 of shape (people, 3), from 1 up."""
+        if not hasattr(self, "cuts_"):
+            self._fitted()
+        data = read(frame)
+        scored = []
+        for name in self._columns:
+            values, cuts = self._values(data, name), np.array(self.cuts_[name])
+            if name == self.recency:
+                scored.append(1 + len(cuts) - np.searchsorted(cuts, values, side="left"))
+            else:
+                scored.append(1 + np.searchsorted(cuts, values, side="left"))
+        return np.column_stack(scored).astype(np.int64)
+
+    def predict(self, frame: Any) -> Ints:
+        """Return the segment of each person, known or new: int64 of shape (people,)."""
+        self._fitted()
+        return self._ids[self._cells(self.scores(frame))]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what fit learnt as plain JSON values, without people; ``from_json`` reads it back."""
+        self._fitted()
+        return {
+            "kind": type(self).__name__,
+            "columns": list(self._columns),
+            "steps": int(self.steps),
+            "cuts": {name: list(cuts) for name, cuts in self.cuts_.items()},
+            "ids": self._ids.tolist(),
+            "k": self.k_,
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
+        """Return the fitted segmentation that ``to_json`` wrote."""
+        cls._checked(body, "columns", "steps", "cuts", "ids", "k")
+        rfm = cls(*body["columns"], steps=body["steps"], cuts=body["cuts"])
+        rfm.cuts_ = {name: tuple(cuts) for name, cuts in body["cuts"].items()}
+        rfm._ids = np.array(body["ids"], dtype=np.int64)
+        rfm.names_ = tuple(NAMES[cell] for cell in np.argsort(rfm._ids))
+        rfm.k_ = body["k"]
+        return rfm
+
+    @property
+    def _columns(self) -> tuple[str, str, str]:
+        return self.recency, self.frequency, self.monetary
+
+    def _values(self, data: Any, name: str) -> Floats:
+        values = numbers(data, name)
+        if np.isnan(values).any():
+            raise ParameterError.of(
+                "RFMSegments", f"column {name}", "missing values, NaN or infinity", "known for every person"
+            )
+        return values
+
+    def _cells(self, scores: Ints) -> Ints:
+        """Return the position in NAMES of each person: the grid of five by five, stretched to the scores' steps."""
+        tops = [len(self.cuts_[name]) + 1 for name in self._columns]
+        place = (scores - 1) / np.maximum(np.array(tops) - 1, 1) * 4  # 0 … 4, as the grid's rows and columns
+        value = np.floor((place[:, 1] + place[:, 2]) / 2 + 0.5).astype(np.int64)
+        cells: Ints = _GRID[np.floor(place[:, 0] + 0.5).astype(np.int64), value]
+        return cells

@@ -1,0 +1,75 @@
+"""Parquet files of the lake: written in order, flushed to the disk, and described for the log."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+GROUP_ROWS = 122_880  # DuckDB's unit of parallel reading
+
+
+def write(
+    folder: Path, prefix: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], file_bytes: int
+) -> list[Path]:
+    """Write batches, in their order, to new files of about the given size; all of them are on the disk, or none."""
+    written: list[Path] = []
+    pending = (batch for batch in batches if batch.num_rows)
+    batch = next(pending, None)
+    try:
+        while batch is not None:
+            written.append(folder / f"{prefix}-{uuid.uuid4()}.parquet")
+            with written[-1].open("wb") as file:
+                with pq.ParquetWriter(file, schema, compression="zstd", store_schema=False) as writer:
+                    while batch is not None and file.tell() < file_bytes:
+                        writer.write_batch(batch, row_group_size=GROUP_ROWS)
+                        batch = next(pending, None)
+                file.flush()
+                os.fsync(file.fileno())
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+    return written
+
+
+def indexed(schema: pa.Schema) -> list[str]:
+    """Name the columns whose extremes may be kept in the log, which outlives deleted rows: never text."""
+    return [field.name for field in schema if pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type)]
+
+
+def statistics(path: Path, schema: pa.Schema) -> str:
+    """Return what the log says about a file: how many rows, and the extremes of the indexed columns."""
+    found = pq.read_metadata(path)
+    names = [found.schema.column(i).path for i in range(found.num_columns)]
+    groups = [found.row_group(i) for i in range(found.num_row_groups)]
+    low: dict[str, Any] = {}
+    high: dict[str, Any] = {}
+    nulls: dict[str, int] = {}
+    for name in indexed(schema):
+        parts = [group.column(names.index(name)).statistics for group in groups]
+        nulls[name] = sum(part.null_count for part in parts)
+        if extremes := [part for part in parts if part.has_min_max]:
+            low[name] = _spelled(min(part.min for part in extremes))
+            high[name] = _spelled(max(part.max for part in extremes))
+    return json.dumps({"numRecords": found.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls})
+
+
+def _spelled(value: Any) -> Any:
+    return value if isinstance(value, int) else value.isoformat(timespec="microseconds")
+
+
+def flush(*paths: Path) -> None:
+    """Have the system put files or folders on the disk, with the entries of the folders that they lie in."""
+    for path in dict.fromkeys([*paths, *(path.parent for path in paths)]):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

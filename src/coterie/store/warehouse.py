@@ -1,0 +1,316 @@
+"""The warehouse: one DuckDB over the lake's files and Arrow tables, in bounded memory.
+
+Tables and views made here last as long as the warehouse; what must stay is written to the lake or the ledger.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from coterie.errors import CoterieError, DataError, StoreError
+from coterie.schema import Table
+from coterie.store.ports import Lake
+
+if TYPE_CHECKING:
+    from sqlglot.expressions import Expression
+
+T = TypeVar("T")
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+_SHARE = 0.5  # of the machine's memory; the rest is for Arrow, the models and the user
+_SHOWN = 2_000  # characters of SQL in an error message
+_STAGED = "arrow rows being taken in"
+
+# Messages of these name values of the data, and a value may be an e-mail address.
+_OF_THE_DATA = (duckdb.DataError, duckdb.ConstraintException, duckdb.InvalidInputException)
+
+
+def _memory() -> int:
+    """Return the bytes of memory this process may use: the machine's, or less where its control group says so."""
+    amount = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            amount = min(amount, int(Path(path).read_text("ascii")))
+        except (OSError, ValueError):  # no such control group, or "max"
+            continue
+    return amount
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def quoted(name: str) -> str:
+    """Return a name as an SQL identifier.
+
+    >>> print(quoted('the "new" one'))
+    "the ""new"" one"
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(path: str) -> str:
+    """Return the path of one file as an SQL string in which no character is a wildcard."""
+    return "'" + re.sub(r"[\[*?]", r"[\g<0>]", path).replace("'", "''") + "'"
+
+
+class Warehouse:
+    """One DuckDB that reads the lake's files and Arrow tables.
+
+    It downloads nothing, knows no time zone but UTC, keeps to its memory (spilling to disk) and stops on Ctrl-C. It may
+    be used from several threads, which take turns.
+
+    Parameters
+    ----------
+    lake
+        Where ``attach_tables`` finds its tables; None for a warehouse of attached sources alone.
+    threads
+        Cores to use; by default all that the process may use.
+    memory_limit
+        In DuckDB's words, for example ``"2GB"``; by default half of what the process may use.
+    temp_directory
+        Where results that do not fit in memory are spilled; a folder of its own inside it is made, and removed by
+        ``close``. By default the system's folder for temporary files.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> with Warehouse() as warehouse:
+    ...     warehouse.attach("orders", pa.table({"amount": [250, 750]}))
+    ...     warehouse.query("SELECT sum(amount)::BIGINT AS total FROM orders").to_pylist()
+    [{'total': 1000}]
+    """
+
+    def __init__(
+        self,
+        lake: Lake | None = None,
+        *,
+        threads: int | None = None,
+        memory_limit: str | None = None,
+        temp_directory: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.lake = lake
+        try:
+            self._spill = tempfile.mkdtemp(prefix="coterie-", dir=temp_directory)
+        except OSError as error:
+            raise StoreError(f"Cannot make a folder for temporary files: {error}.") from error
+        settings: dict[str, Any] = {
+            "threads": threads or _cores(),
+            "memory_limit": memory_limit or f"{int(_memory() * _SHARE) // 1024}KiB",
+            "temp_directory": self._spill,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+        }
+        try:
+            self._connection = duckdb.connect(":memory:", config=settings)
+            self._connection.execute("SET TimeZone = 'UTC'")
+        except duckdb.Error as error:
+            shutil.rmtree(self._spill, ignore_errors=True)
+            raise StoreError(f"DuckDB does not start: {error}.") from error
+        # Python sees a signal only between two of its own instructions, so the query runs beside the thread that waits.
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="warehouse")
+        self._closed = False
+        self._sweep = weakref.finalize(self, shutil.rmtree, self._spill, True)
+
+    def attach(self, name: str, source: Sequence[str | os.PathLike[str]] | pa.Table) -> None:
+        """Show Parquet files or an Arrow table under a name, in place of what had that name.
+
+        Columns of files are matched by name, and a file without a column has nulls there. Folder names of the form
+        ``key=value`` are not read as columns. An Arrow table is copied into the warehouse.
+        """
+        if isinstance(source, pa.Table):
+            self._take_in(name, source)
+            return
+        if not source:
+            raise StoreError(
+                f"Cannot attach {name!r}: the list of files is empty.", hint="attach a typed Arrow table with no rows."
+            )
+        self.view(name, f"SELECT * FROM {files_relation(source)}")
+
+    def attach_tables(self, *tables: Table) -> None:
+        """Show tables of the lake under their names, with the columns of their schema and as they are now."""
+        if self.lake is None:
+            raise StoreError("This warehouse has no lake to attach tables of.")
+        for table in tables:
+            source = self.lake.source(table)
+            if isinstance(source, pa.Table):
+                self._take_in(table.name, source)
+            else:
+                columns = ", ".join(quoted(column) for column in table.schema.names)
+                self.view(table.name, f"SELECT {columns} FROM {files_relation(source)}")
+
+    def temporary(self, name: str, rows: pa.Table) -> Temporary:
+        """Show an Arrow table under a name until the answer's ``with`` block ends (or else until ``close``)."""
+        self._take_in(name, rows)
+        return Temporary(self, name)
+
+    def view(self, name: str, sql: str | Expression) -> None:
+        """Show a query under a name, in place of what had that name."""
+        text = _text(sql)
+
+        def work() -> None:
+            self._drop(name, unless="VIEW")
+            self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {text}")
+
+        self._run(work, text)
+
+    def drop(self, name: str) -> None:
+        """Remove a view or table of the warehouse; removing what is not there does nothing."""
+        self._run(lambda: self._drop(name), f"DROP {name}")
+
+    def names(self) -> list[str]:
+        """Name every view and table that is attached."""
+        rows = self.query("SELECT table_name AS name FROM information_schema.tables ORDER BY name")
+        names: list[str] = rows.column("name").to_pylist()
+        return names
+
+    def query(self, sql: str | Expression, parameters: Parameters | None = None) -> pa.Table:
+        """Return the answer to a query as an Arrow table.
+
+        Parameters
+        ----------
+        sql
+            Text in DuckDB's dialect, or a SQLGlot tree.
+        parameters
+            Values for ``?`` (a sequence) or ``$name`` (a mapping).
+
+        Raises
+        ------
+        DataError
+            A value cannot be what the query makes of it.
+        StoreError
+            Anything else: the message holds the SQL.
+        """
+        text = _text(sql)
+
+        def work() -> pa.Table:
+            relation = self._connection.sql(text, params=parameters)
+            return pa.table({}) if relation is None else relation.to_arrow_table()
+
+        return self._run(work, text)
+
+    def execute(self, sql: str | Expression, parameters: Parameters | None = None) -> None:
+        """Run a statement for its effect; errors as in ``query``."""
+        text = _text(sql)
+
+        def work() -> None:
+            self._connection.execute(text, parameters).fetchall()
+
+        self._run(work, text)
+
+    def stream(
+        self, sql: str | Expression, rows: int = 100_000, parameters: Parameters | None = None
+    ) -> pa.RecordBatchReader:
+        """Return the answer to a query batch by batch, about ``rows`` rows each; other queries may run meanwhile."""
+        text = _text(sql)
+        # A connection has one open result at a time, so each stream reads through a connection of its own.
+        cursor = self._connection.cursor()
+        reader = self._run(lambda: cursor.sql(text, params=parameters).to_arrow_reader(rows), text, cursor)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            try:
+                while (batch := self._run(lambda: next(reader, None), text, cursor)) is not None:
+                    yield batch
+            finally:
+                cursor.close()
+
+        return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+    def close(self) -> None:
+        """Release memory and temporary files; closing twice does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._worker.shutdown()
+            self._connection.close()
+            self._sweep()
+
+    def __enter__(self) -> Warehouse:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _take_in(self, name: str, rows: pa.Table) -> None:
+        def work() -> None:
+            self._drop(name, unless="BASE TABLE")
+            self._connection.register(_STAGED, rows)
+            try:
+                self._connection.execute(f"CREATE OR REPLACE TABLE {quoted(name)} AS FROM {quoted(_STAGED)}")
+            finally:
+                self._connection.unregister(_STAGED)
+
+        self._run(work, f"CREATE TABLE {name}")
+
+    def _drop(self, name: str, unless: str = "") -> None:
+        """Drop what has this name, unless it is of that type and can be replaced in one step."""
+        kinds = "SELECT table_type FROM information_schema.tables WHERE lower(table_name) = lower(?)"
+        for (kind,) in self._connection.execute(kinds, [name]).fetchall():
+            if kind != unless:
+                self._connection.execute(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} {quoted(name)}")
+
+    def _run(self, work: Callable[[], T], text: str, connection: duckdb.DuckDBPyConnection | None = None) -> T:
+        if self._closed:
+            raise StoreError("This warehouse is closed.")
+        future = self._worker.submit(work)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            if not future.cancel():
+                (connection or self._connection).interrupt()
+                future.exception()  # wait until the query has stopped, so that the connection is free again
+            raise
+        except (duckdb.Error, pa.ArrowInvalid, RuntimeError, OSError) as error:
+            _raise(error, text)
+
+
+class Temporary:
+    """A table that leaves its warehouse when the ``with`` block ends."""
+
+    def __init__(self, warehouse: Warehouse, name: str) -> None:
+        self._warehouse = warehouse
+        self.name = name
+
+    def __enter__(self) -> str:
+        return self.name
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._warehouse.drop(self.name)
+
+
+def _text(sql: str | Expression) -> str:
+    return sql if isinstance(sql, str) else sql.sql(dialect="duckdb")
+
+
+def files_relation(paths: Sequence[str | os.PathLike[str]], *options: str) -> str:
+    """Return the SQL that reads Parquet files, matching columns by name, and no columns out of folder names."""
+    listed = ", ".join(_literal(os.fspath(path)) for path in paths)
+    return f"read_parquet({', '.join([f'[{listed}]', 'hive_partitioning = false', 'union_by_name = true', *options])})"
+
+
+def _raise(error: Exception, sql: str) -> NoReturn:
+    """Raise what DuckDB says as an error of ours, without values of the data and with the SQL."""
+    if isinstance(error, CoterieError):
+        raise error
+    # What follows an empty line is an excerpt of the SQL, which is shown whole below.
+    said = str(error).split("\n\nLINE ")[0].strip()
+    shown = sql if len(sql) <= _SHOWN else f"{sql[:_SHOWN]} … ({len(sql):,} characters)"
+    if isinstance(error, _OF_THE_DATA):
+        said = re.sub(r"(?m)^\s*Original Line:.*$", "", said)
+        said = re.sub(r"'[^'\n]*'|\"[^\"\n]*\"", "'…'", said)
+        kind = DataError if isinstance(error, duckdb.DataError) else StoreError
+        raise kind(f"{said}\nSQL: {shown}") from None  # the cause would show the values again
+    raise StoreError(f"{said}\nSQL: {shown}") from error

@@ -1,0 +1,153 @@
+"""The shop's facts as one purpose may see them: views over the lake, after the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from coterie.collect.facts import EVENTS, OFFERS, ORDER_LINES, PRODUCTS, TRAITS
+from coterie.errors import EmptyShopError
+from coterie.govern.gate import Gate
+from coterie.profiles.resolution import EDGES, END, members, person_of
+from coterie.schema import KEY, TIME, Kind, Purpose, Table
+from coterie.store.ports import Lake, Ledger
+from coterie.store.warehouse import Warehouse
+
+PERSONAL = (EVENTS, ORDER_LINES, TRAITS)
+SHARED = (PRODUCTS, OFFERS)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one purpose may see.
+
+    Parameters
+    ----------
+    warehouse
+        Has the views ``order_lines``, ``events``, ``traits`` (only sources with a lawful basis for the purpose),
+        ``products``, ``offers`` and ``person_of`` (one row a subject and validity interval).
+    permitted
+        Persons that may be processed, int64.
+    members
+        ``person, subject``: of whom each person consists today, for every key that a person ever had.
+    refused
+        How many persons may not, by reason.
+    data
+        Which data the views show: versions of tables, number of edges, sources; what is computed from equal data is
+        equal.
+    """
+
+    warehouse: Warehouse
+    permitted: pa.Array
+    members: pa.Table
+    refused: dict[str, int]
+    data: dict[str, int | str]
+
+    def spine(self, as_of: datetime | Sequence[datetime]) -> pa.Table:
+        """Return ``person, as_of`` for every permitted person known as a buyer at each moment, in order of person.
+
+        Raises
+        ------
+        EmptyShopError
+            When nobody who may be processed has bought anything by then.
+        """
+        moments = [as_of] if isinstance(as_of, datetime) else list(as_of)
+        self.warehouse.temporary("permitted", pa.table({"person": self.permitted}))
+        self.warehouse.temporary("moments", pa.table({"as_of": pa.array(moments, TIME)}))
+        found = self.warehouse.query(
+            f"""
+            SELECT DISTINCT who.person, moment.as_of
+            FROM order_lines AS line
+            JOIN moments AS moment ON line.occurred_at <= moment.as_of AND line.available_at <= moment.as_of
+            JOIN person_of AS who
+              ON who.subject = line.subject AND who.valid_from <= moment.as_of AND moment.as_of < who.valid_until
+            JOIN permitted ON permitted.person = who.person
+            WHERE line.kind = '{Kind.ORDER_COMPLETED}'
+            ORDER BY who.person, moment.as_of
+            """
+        )
+        if found.num_rows == 0:
+            raise EmptyShopError(
+                f"Nobody had bought anything by {max(moments):%Y-%m-%d %H:%M} UTC who may be processed.",
+                hint="ingest orders first, or choose a later as_of; `coterie check` shows what is there.",
+            )
+        return found.cast(pa.schema([("person", KEY), ("as_of", TIME)]))
+
+    def newest(self) -> datetime:
+        """Return when the newest order occurred; raises EmptyShopError when there is none."""
+        moment: datetime | None = self.warehouse.query("SELECT MAX(occurred_at) AS at FROM order_lines")["at"][
+            0
+        ].as_py()
+        if moment is None:
+            raise EmptyShopError("The shop has no orders yet.", hint="coterie ingest MAPPING FOLDER brings them.")
+        return moment
+
+
+def attach(
+    warehouse: Warehouse, lake: Lake, ledger: Ledger, tables: Sequence[Table], sources: list[str] | None
+) -> pa.Table:
+    """Make the views of the facts and of ``person_of``, and return the latter.
+
+    Parameters
+    ----------
+    warehouse, lake, ledger
+        The shop's stores.
+    tables
+        Which tables of facts.
+    sources
+        The sources whose rows are seen; None for all of them (looking after the data themselves: quality, rights).
+    """
+    for table in tables:
+        everything = f"every_{table.name}"
+        warehouse.attach(everything, lake.source(table))
+        names = ", ".join("'" + name.replace("'", "''") + "'" for name in sources or [])
+        keep = "" if sources is None else f" WHERE source IN ({names})" if sources else " WHERE FALSE"
+        columns = ", ".join(f'"{name}"' for name in table.schema.names)
+        warehouse.view(table.name, f"SELECT {columns} FROM {everything}{keep}")
+    seen = " UNION ALL ".join(
+        f"SELECT subject, available_at FROM {table.name}" for table in tables if table in PERSONAL
+    )
+    known = warehouse.query(
+        f"SELECT subject, MIN(available_at) AS known_at FROM ({seen}) WHERE subject IS NOT NULL GROUP BY subject"
+    )
+    resolved = person_of(ledger.read(EDGES), known)
+    warehouse.attach("person_of", resolved)
+    return resolved
+
+
+def facts(
+    warehouse: Warehouse, lake: Lake, ledger: Ledger, gate: Gate, purpose: Purpose, *, at: datetime | None = None
+) -> Facts:
+    """Return the facts that may be used for a purpose at the moment of use.
+
+    Parameters
+    ----------
+    warehouse, lake, ledger, gate
+        The shop's stores and its gate.
+    purpose
+        What the facts are wanted for.
+    at
+        The moment of use, naive UTC; None is now. Never a training date: who has withdrawn since is not trained on.
+
+    Raises
+    ------
+    GateRefusedError
+        When no source declares a lawful basis for the purpose.
+    """
+    sources = gate.sources(purpose)
+    resolved = attach(warehouse, lake, ledger, (*PERSONAL, *SHARED), sources)
+    belonging = members(resolved)
+    verdict = gate.permitted(belonging, purpose, at=at)
+    allowed = verdict.filter(verdict["permitted"])["person"].combine_chunks()
+    today = resolved.filter(pc.equal(resolved["valid_until"], pa.scalar(END, TIME)))["person"]
+    refused = verdict.filter(
+        pc.and_(pc.invert(verdict["permitted"]), pc.is_in(verdict["person"], today.combine_chunks()))
+    )
+    counts = pc.value_counts(refused["reason"].combine_chunks()).to_pylist()
+    data: dict[str, int | str] = {table.name: lake.version(table) for table in (*PERSONAL, *SHARED)}
+    data |= {"edges": ledger.read(EDGES).num_rows, "sources": "\n".join(sources)}
+    return Facts(warehouse, allowed, belonging, {row["values"]: row["counts"] for row in counts}, data)

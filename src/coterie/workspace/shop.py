@@ -1,0 +1,373 @@
+"""A shop, opened: the verbs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from coterie.collect.facts import LAKE_TABLES, LEDGER_TABLES
+from coterie.collect.identifiers import normalised
+from coterie.collect.intake import Intake, Receipt
+from coterie.collect.mapping import Mapping
+from coterie.collect.quality import Quality, quality
+from coterie.collect.shops import READY
+from coterie.config import FILE, Config
+from coterie.errors import ParameterError
+from coterie.features import catalog, published
+from coterie.features.catalog import CATALOG
+from coterie.features.feature import Feature
+from coterie.govern import requests
+from coterie.govern.audit import AUDIT, AUDIT_HEAD
+from coterie.govern.consent import BASES, CONSENTS, purpose_of
+from coterie.govern.gate import Gate
+from coterie.govern.requests import Holder, Impersonal, LakeHolder, LedgerHolder, VaultHolder
+from coterie.govern.requests import Receipt as ErasureReceipt
+from coterie.ops.registry import MODELS, Registry
+from coterie.ops.runs import RUNS, Run, record
+from coterie.profiles.profile import Profile
+from coterie.profiles.resolution import EDGES, link, person_of
+from coterie.progress import SILENT, Progress
+from coterie.schema import IdentifierKind, Purpose
+from coterie.store.ports import Archive, Lake, Ledger, Vault
+from coterie.store.warehouse import Warehouse
+from coterie.workspace.facts import PERSONAL, SHARED, Facts, attach, facts
+from coterie.workspace.results import FeatureTable, Segmentation
+from coterie.workspace.segmenting import segment
+
+LEDGER = (*LEDGER_TABLES, CONSENTS, BASES, EDGES, AUDIT, AUDIT_HEAD, RUNS, MODELS)
+LAKE = (*LAKE_TABLES, published.PUBLISHED, published.SNAPSHOTS)
+
+
+__all__ = ["ErasureReceipt", "Workspace"]
+
+
+class Workspace:
+    """A shop and what can be done with it; made by :func:`coterie.open`.
+
+    Parameters
+    ----------
+    folder
+        Where the shop lives; None for a shop in memory.
+    config
+        The shop's settings.
+    ledger, vault, lake, archive
+        Its stores.
+    """
+
+    def __init__(
+        self, folder: Path | None, config: Config, ledger: Ledger, vault: Vault, lake: Lake, archive: Archive
+    ) -> None:
+        self.folder = folder
+        self.config = config
+        self.ledger = ledger
+        self.vault = vault
+        self.lake = lake
+        self.archive = archive
+        self.ledger.create(*LEDGER)
+        self.lake.create(*LAKE)
+        self.gate = Gate(ledger, minimum_group=config.minimum_group)
+        self.registry = Registry(ledger, archive)
+        self._scratch = tempfile.TemporaryDirectory(prefix="coterie-")
+        self.warehouse = Warehouse(lake, temp_directory=self._scratch.name)
+
+    # ------------------------------------------------------------------ the verbs, in the order in which data flows
+
+    def ingest(
+        self,
+        mapping: Mapping | str | Path,
+        folder: str | Path | None = None,
+        *,
+        now: datetime | None = None,
+        progress: Progress = SILENT,
+    ) -> Receipt:
+        """Bring a source's files in. Every row is accepted, quarantined with all its reasons, or known already.
+
+        Parameters
+        ----------
+        mapping
+            What the files mean: a :class:`coterie.Mapping`, a TOML file, or the name of a ready one
+            (``"complete_journey"``).
+        folder
+            Where the mapping's files lie; by default the mapping file's own folder, or the ready mapping's.
+        now
+            The moment of ingestion, naive UTC; None is the present.
+        progress
+            Where steps are reported.
+
+        Returns
+        -------
+        Receipt
+            What came in and what became of it, by file. Files that were imported before are reused, not read again.
+
+        Raises
+        ------
+        MappingError, UnreadableSourceError, MissingColumnError
+            When the mapping or a file cannot be followed; what was imported before stays.
+        GateRefusedError
+            When the mapping declares no lawful basis.
+        ShopLockedError
+            When another process is writing to the shop.
+        """
+        meant, where = self._mapping(mapping, folder)
+        with self._writing("ingest", {"source": meant.source}) as run:
+            intake = Intake(
+                self.warehouse,
+                self.lake,
+                self.ledger,
+                self.vault,
+                self.gate,
+                self.config,
+                edges=lambda found: link(self.ledger, found, now=now),
+            )
+            receipt = intake.ingest(meant, where, now=now, progress=progress)
+            run.facts = receipt.to_json()
+        return receipt
+
+    def check(self) -> Quality:
+        """Report on the data: the fate of every row, reasons, completeness, freshness, and what was assumed."""
+        attach(self.warehouse, self.lake, self.ledger, (*PERSONAL, *SHARED), None)
+        return quality(self.warehouse, self.lake, self.ledger)
+
+    def build(
+        self,
+        as_of: str | date | datetime | None = None,
+        *,
+        features: Sequence[Feature | str] | None = None,
+        purpose: Purpose | str = Purpose.SEGMENTATION,
+        progress: Progress = SILENT,
+    ) -> FeatureTable:
+        """Build features of everybody who has bought and may be processed, as they were knowable at a moment.
+
+        Parameters
+        ----------
+        as_of
+            The moment whose past is read: a date (start of that day in the shop's time zone) or a time; None is the
+            time of the newest order.
+        features
+            Names from the catalogue or own definitions; None builds every feature whose inputs the shop has.
+        purpose
+            What they are wanted for; decides whose data and which sources may be used.
+        progress
+            Where steps are reported.
+
+        Raises
+        ------
+        EmptyShopError
+            When nobody who may be processed had bought anything by then.
+        GateRefusedError
+            When no source has a lawful basis for the purpose.
+        ParameterError
+            When a feature is unknown.
+        """
+        with self._writing("build", {"as_of": as_of, "purpose": str(purpose)}) as run:
+            built = self.features(self.facts(purpose), as_of, features, progress)
+            run.facts = built.to_json()
+        return built
+
+    def segment(
+        self,
+        as_of: str | date | datetime | None = None,
+        *,
+        method: str = "kmeans",
+        k: int | None = None,
+        horizon_days: int = 91,
+        model: str | None = None,
+        progress: Progress = SILENT,
+    ) -> Segmentation:
+        """Make customer segments, judge them, put them into words and publish them to the lake.
+
+        Parameters
+        ----------
+        as_of
+            As in :meth:`build`.
+        method
+            ``kmeans``, ``ward`` (with its whole tree; up to 20,000 people) or ``rfm``.
+        k
+            How many segments; None takes the largest number whose segments all come back in resampled data.
+        horizon_days
+            How many days of future the report card judges by. Where they are not in the data yet, the same is done one
+            horizon earlier.
+        model
+            Assign people by this registered model, or ``"latest"``, without refitting.
+        progress
+            Where steps are reported.
+
+        Returns
+        -------
+        Segmentation
+            ``result.segments`` in words, ``result.members``, ``result.card``; ``result.report(path)`` writes the page.
+
+        Raises
+        ------
+        EmptyShopError, TooFewPeopleError, NoVariationError, ParameterError, GateRefusedError
+            When there is nobody, too few people, nothing to tell apart, a wrong parameter, or the gate says no.
+        """
+        asked = {"as_of": as_of, "method": method, "k": k, "horizon_days": horizon_days, "model": model}
+        with self._writing("segment", asked) as run:
+            made = segment(self, as_of, method=method, k=k, horizon_days=horizon_days, model=model, progress=progress)
+            run.facts = {"model_id": made.model_id, "people": made.people, "segments": len(made.segments)}
+        return made
+
+    def show(self, identifier: str) -> Profile:
+        """Show what is known of one person, found by an identifier such as ``customer_id=1234``; goes on the audit."""
+        subject = self._subject(identifier)
+        attach(self.warehouse, self.lake, self.ledger, (*PERSONAL, *SHARED), None)
+        profile = Profile.of(self.warehouse, subject, vault=self.vault)
+        self.gate.audit.append("show", "one person", {"by": identifier.partition("=")[0]})
+        return profile
+
+    def export(self, identifier: str) -> dict[str, pa.Table]:
+        """Export everything that is kept about one person (GDPR articles 15 and 20), by table."""
+        return requests.export_person(self.holders(), self._person(identifier), audit=self.gate.audit)
+
+    def forget(self, identifier: str, *, dry_run: bool = False) -> ErasureReceipt:
+        """Erase one person from every table and file of the shop (GDPR article 17).
+
+        Parameters
+        ----------
+        identifier
+            One identifier of the person, such as ``customer_id=1234``; all identifiers of the person go.
+        dry_run
+            Erase nothing: the receipt's ``left`` then counts what is held, by table.
+        """
+        subjects = self._person(identifier)
+        if dry_run:
+            return requests.rehearse(self.holders(), subjects)
+        with self._writing("forget", {}):
+            return requests.forget(self.holders(), subjects, audit=self.gate.audit)
+
+    # ------------------------------------------------------------------ who holds what
+
+    def holders(self) -> list[Holder]:
+        """Return the owners of every table and file of the shop, those by which a person is found last."""
+        return [
+            LakeHolder(self.lake, LAKE, files=("lake",)),
+            LedgerHolder(
+                self.ledger,
+                tuple(table for table in LEDGER if table is not EDGES),
+                files=("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"),
+            ),
+            Impersonal("archive", ("archive",), "Models hold centres and scales of groups, never rows about a person."),
+            Impersonal("settings", (FILE,), "The shop's own name, currency and time zone."),
+            LedgerHolder(self.ledger, (EDGES,), name="edges"),
+            VaultHolder(self.vault, files=("vault.sqlite", "vault.sqlite-wal", "vault.sqlite-shm")),
+        ]
+
+    # ------------------------------------------------------------------ what the verbs are made of
+
+    def facts(self, purpose: Purpose | str, *, at: datetime | None = None) -> Facts:
+        """Return the facts that a purpose may see at the moment of use (see :func:`coterie.workspace.facts.facts`)."""
+        return facts(self.warehouse, self.lake, self.ledger, self.gate, purpose_of(purpose), at=at)
+
+    def features(
+        self,
+        seen: Facts,
+        as_of: str | date | datetime | None,
+        features: Sequence[Feature | str] | None,
+        progress: Progress,
+    ) -> FeatureTable:
+        """Return features of everybody in the facts at a moment, read back where they were built before."""
+        moment = seen.newest() if as_of is None else self.config.moment(as_of)
+        spine = seen.spine(moment)
+        asked = tuple(CATALOG[item] if isinstance(item, str) else item for item in features or CATALOG)
+        missing = catalog.available(self.warehouse, asked)
+        if features is not None and missing:
+            name, why = next(iter(missing.items()))
+            raise ParameterError(f"The feature {name!r} cannot be built: {why}.", hint="ingest that, or leave it out.")
+        wanted = tuple(feature for feature in asked if feature.name not in missing)
+        zone, currency = self.config.timezone, self.config.currency
+        progress.step("features", 0, 1)
+        table, reused = published.table(
+            self.warehouse, self.lake, wanted, spine, timezone=zone, currency=currency, data=seen.data
+        )
+        progress.step("features", 1, 1)
+        snapshot = published.fingerprint(wanted, spine, timezone=zone, currency=currency, data=seen.data)
+        return FeatureTable(table, wanted, moment, snapshot, reused, missing, seen.refused)
+
+    def write(self, rows: pa.Table, path: str | Path, *, purpose: Purpose | str, group: str | None = None) -> Path:
+        """Write rows about people to a Parquet file outside the shop: through the gate, and on the audit.
+
+        Raises
+        ------
+        GateRefusedError
+            When fewer permitted people than the minimum group remain.
+        """
+        members = self.facts(purpose).members
+        target = Path(path).expanduser().resolve()
+        released = self.gate.release(rows, target.name, purpose_of(purpose), members=members, group=group)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(released.rows, target)
+        return target
+
+    def settings(self) -> dict[str, Any]:
+        """Return the shop's settings as JSON values."""
+        return asdict(self.config)
+
+    def close(self) -> None:
+        """Release the stores; a closed workspace is opened anew by :func:`coterie.open`."""
+        self.warehouse.close()
+        self.ledger.close()
+        self.vault.close()
+        self._scratch.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Workspace({self.config.name!r}, {self.folder or 'in memory'})"
+
+    @contextmanager
+    def _writing(self, verb: str, arguments: dict[str, Any]) -> Iterator[Run]:
+        """Hold the shop's one writer lease and record the run."""
+        with self.ledger.lease("writer"), record(self.ledger, verb, arguments) as run:
+            yield run
+
+    def _mapping(self, mapping: Mapping | str | Path, folder: str | Path | None) -> tuple[Mapping, Path]:
+        """Return the mapping that is meant and where its files lie."""
+        if isinstance(mapping, Mapping):
+            if folder is None:
+                raise ParameterError("ingest: a mapping made in Python needs the folder that its files lie in.")
+            return mapping, Path(folder).expanduser()
+        if isinstance(mapping, str) and mapping in READY:
+            meant, where = READY[mapping]()
+            return meant, Path(folder).expanduser() if folder is not None else where
+        path = Path(mapping).expanduser()
+        return Mapping.load(path), Path(folder).expanduser() if folder is not None else path.parent
+
+    def _subject(self, identifier: str) -> int:
+        """Return the subject key of an identifier given as kind=value."""
+        kind, equals, value = identifier.partition("=")
+        kinds = [str(item) for item in IdentifierKind]
+        if not equals or kind not in kinds:
+            raise ParameterError(
+                f"{kind!r} is not an identifier that can be looked up.",
+                hint=f"write kind=value, where kind is one of {', '.join(kinds)}: customer_id=1234.",
+            )
+        clean = normalised(kind, value)
+        subject = self.vault.find(kind, clean) if clean is not None else None
+        if subject is None:
+            raise ParameterError(f"Nobody in this shop has that {kind}.", hint="look at its spelling in the source.")
+        return subject
+
+    def _person(self, identifier: str) -> list[int]:
+        """Return all subject keys of the person who has an identifier."""
+        subject = self._subject(identifier)
+        resolved = person_of(self.ledger.read(EDGES))
+        mine = resolved.filter(pc.equal(resolved["subject"], subject))["person"]
+        everyone = resolved.filter(pc.is_in(resolved["person"], mine.combine_chunks()))["subject"].to_pylist()
+        return sorted({subject, *everyone})

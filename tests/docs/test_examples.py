@@ -1,0 +1,53 @@
+"""Every Python example runs: those of the documentation, page by page, and those in docstrings."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import pkgutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import coterie
+from coterie.collect.mapping import Mapping
+from pages import DOCS, PAGES, blocks, name
+
+WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
+MODULES = sorted(module.name for module in pkgutil.walk_packages(coterie.__path__, "coterie."))
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
+def test_the_examples_of_a_page_run(page: Path, desk: Path) -> None:
+    """The blocks of a page are one program, run in a folder of its own with a shop's files (see ``desk``)."""
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for block in blocks(page):
+        if block.language == "python":
+            source = "\n" * (block.line - 1) + block.text  # so that a traceback names the line of the page
+            exec(compile(source, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_of_a_module_run(module: str) -> None:
+    results = doctest.testmod(importlib.import_module(module), optionflags=FLAGS)
+    assert results.failed == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_data_in_examples_can_be_read(page: Path) -> None:
+    for block in blocks(page):
+        if block.language == "toml":
+            body = tomllib.loads(block.text)
+            if {"source", "read"} <= set(body):
+                Mapping.of(body)
+        elif block.language == "json":
+            json.loads(block.text)
+
+
+def test_examples_are_found() -> None:
+    assert {page.name for page in WITH_PYTHON} >= {"README.md", "first-segments.md"}
+    assert any(DOCS in page.parents for page in WITH_PYTHON)
+    assert len(MODULES) > 20

@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import adjusted_rand_score, r2_score, roc_auc_score
+
+from coterie.errors import ParameterError, TooFewPeopleError
+from coterie.evaluation import metrics
+from coterie.evaluation.splits import folds
+
+PEOPLE = st.integers(2, 60)
+
+
+@st.composite
+def groupings(draw, count=2):
+    people = draw(PEOPLE)
+    return [draw(hnp.arrays(np.int64, people, elements=st.integers(0, 5))) for _ in range(count)]
+
+
+@st.composite
+def scored(draw):
+    people = draw(PEOPLE)
+    happened = draw(hnp.arrays(bool, people))
+    score = draw(hnp.arrays(np.float64, people, elements=st.integers(-4, 4).map(float)))
+    return happened, score
+
+
+@given(scored())
+def test_auc_is_sklearns_and_turns_round_with_the_score(case):
+    happened, score = case
+    if happened.all() or not happened.any():
+        assert np.isnan(metrics.auc(happened, score))
+        return
+    assert metrics.auc(happened, score) == pytest.approx(roc_auc_score(happened, score), abs=1e-12)
+    assert metrics.auc(happened, -score) == pytest.approx(1 - metrics.auc(happened, score), abs=1e-12)
+
+
+@given(scored())
+def test_r2_is_sklearns(case):
+    _, outcome = case
+    prediction = np.roll(outcome, 1) / 2
+    if np.ptp(outcome) == 0:
+        assert np.isnan(metrics.r2(outcome, prediction))
+    else:
+        assert metrics.r2(outcome, prediction) == pytest.approx(r2_score(outcome, prediction), abs=1e-9)
+
+
+@given(groupings())
+def test_adjusted_rand_is_sklearns_and_symmetric(case):
+    a, b = case
+    assert metrics.adjusted_rand(a, b) == pytest.approx(adjusted_rand_score(a, b), abs=1e-9)
+    assert metrics.adjusted_rand(a, b) == pytest.approx(metrics.adjusted_rand(b, a), abs=1e-12)
+
+
+@given(groupings(), st.randoms())
+def test_figures_of_groupings_ignore_their_names_and_the_order_of_people(case, random):
+    a, b = case
+    renamed = np.array([7, 3, 11, 2, 5, 0])[a]
+    order = np.array(random.sample(range(len(a)), len(a)))
+    assert metrics.adjusted_rand(renamed, b) == pytest.approx(metrics.adjusted_rand(a, b))
+    assert sorted(metrics.jaccard(renamed, b)) == pytest.approx(sorted(metrics.jaccard(a, b)))
+    np.testing.assert_allclose(metrics.jaccard(a[order], b[order]), metrics.jaccard(a, b))
+    if np.ptp(b):
+        assert metrics.r2_of_groups(b, renamed) == pytest.approx(metrics.r2_of_groups(b, a))
+        assert metrics.r2_of_groups(b[order], a[order]) == pytest.approx(metrics.r2_of_groups(b, a))
+
+
+@given(groupings())
+def test_jaccard_is_the_best_overlap_by_sets(case):
+    a, b = case
+    sets = [{*np.flatnonzero(b == other)} for other in np.unique(b)]
+    expected = []
+    for group in np.unique(a):
+        own = {*np.flatnonzero(a == group)}
+        expected.append(max(len(own & other) / len(own | other) for other in sets))
+    np.testing.assert_allclose(metrics.jaccard(a, b), expected)
+
+
+@given(groupings())
+def test_group_means_are_the_means_of_groups_in_and_out_of_fold(case):
+    groups, outcome = case
+    fold = np.arange(len(groups)) % 2
+    inside, outside = metrics.group_means(outcome, groups), metrics.out_of_fold_means(outcome, groups, fold)
+    for person in range(len(groups)):
+        same = groups == groups[person]
+        assert inside[person] == pytest.approx(outcome[same].mean())
+        elsewhere = fold != fold[person]
+        pool = outcome[same & elsewhere] if (same & elsewhere).any() else outcome[elsewhere]
+        assert outside[person] == pytest.approx(pool.mean())
+
+
+def test_in_sample_r2_of_groups_never_falls_below_zero_and_finer_groups_explain_more():
+    random = np.random.default_rng(1)
+    outcome, coarse = random.normal(size=500), random.integers(0, 4, 500)
+    fine = coarse * 10 + random.integers(0, 10, 500)
+    assert 0 <= metrics.r2_of_groups(outcome, coarse) <= metrics.r2_of_groups(outcome, fine)
+    assert metrics.r2_of_groups(outcome, fine, folds(500)) < 0.02  # out of fold, noise explains nothing
+
+
+def test_a_group_that_knows_the_future_is_worth_more_than_one_that_does_not():
+    random = np.random.default_rng(2)
+    risk = random.integers(0, 3, 3000)
+    churned = random.random(3000) < np.array([0.05, 0.2, 0.6])[risk]
+    split = folds(3000, outcome=churned)
+    knowing = metrics.auc_of_groups(churned, risk, split)
+    guessing = metrics.auc_of_groups(churned, random.integers(0, 3, 3000), split)
+    assert knowing == pytest.approx(roc_auc_score(churned, risk), abs=0.01)
+    assert abs(guessing - 0.5) < 0.05
+
+
+def test_ceilings_are_sklearns_models_on_the_other_folds():
+    random = np.random.default_rng(3)
+    X = random.normal(size=(300, 4))
+    y = X @ [1.0, -2.0, 0.0, 0.5] + random.normal(size=300)
+    split = folds(300, 3)
+    ridge, logistic = metrics.ridge_scores(X, y, split), metrics.logistic_scores(X, y > 0, split)
+    for part in range(3):
+        here = split == part
+        model = RidgeCV(np.logspace(-2, 4, 13)).fit(X[~here], y[~here])
+        np.testing.assert_allclose(ridge[here], model.predict(X[here]))
+        classes = LogisticRegression(C=0.1, max_iter=1000).fit(X[~here], y[~here] > 0)
+        np.testing.assert_allclose(logistic[here], classes.predict_proba(X[here])[:, 1], rtol=1e-6)
+    assert metrics.r2(y, ridge) > 0.7
+    assert metrics.auc(y > 0, logistic) > 0.9
+
+
+def test_a_logistic_ceiling_without_both_outcomes_tells_the_rate():
+    assert metrics.logistic_scores(np.ones((4, 1)), np.zeros(4), np.array([0, 0, 1, 1])).tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda: metrics.r2([1, 2], [1]), ParameterError),
+        (lambda: metrics.r2([1, np.nan], [1, 2]), ParameterError),
+        (lambda: metrics.auc([], []), TooFewPeopleError),
+        (lambda: metrics.group_means([1, 2], [1]), ParameterError),
+        (lambda: metrics.group_means([], []), TooFewPeopleError),
+        (lambda: metrics.out_of_fold_means([1, 2], [1, 1], [0]), ParameterError),
+        (lambda: metrics.out_of_fold_means([1, 2], [1, 1], [0, 0]), TooFewPeopleError),
+        (lambda: metrics.overlaps([1, 2], [1]), ParameterError),
+        (lambda: metrics.ridge_scores([1, 2], [1, 2], [0, 1]), ParameterError),
+    ],
+)
+def test_what_cannot_be_measured_says_so(call, error):
+    with pytest.raises(error):
+        call()
+
+
+@settings(max_examples=30)
+@given(st.integers(2, 200), st.integers(2, 7), st.integers(0, 5))
+def test_folds_are_even_and_share_out_the_outcome(people, count, seed):
+    if people < count:
+        with pytest.raises(TooFewPeopleError):
+            folds(people, count)
+        return
+    happened = np.random.default_rng(seed).random(people) < 0.3
+    dealt = folds(people, count, outcome=happened, seed=seed)
+    assert np.ptp(np.bincount(dealt, minlength=count)) <= 1
+    assert np.ptp(np.bincount(dealt[happened], minlength=count)) <= 1
+    np.testing.assert_array_equal(dealt, folds(people, count, outcome=happened, seed=seed))

@@ -1,0 +1,339 @@
+"""The SQL of every aggregation, window and rule against its naive twin; identity, boundaries, spines, errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from coterie.errors import CurrencyError, DataError, MissingColumnError, ParameterError
+from coterie.features import batch
+from coterie.features.aggregation import KINDS, Aggregation
+from coterie.features.catalog import CATALOG
+from coterie.features.feature import LIFETIME, ORDER, ORDER_LINE, Feature, Window
+from coterie.features.outcome import Outcome, churned, future_orders, future_spend
+from coterie.features.rule import Compare, In, Missing, Not, Rule
+from coterie.store import sql
+from coterie.store.warehouse import Warehouse
+from oracles import features as naive
+from oracles.features import History
+from oracles.histories import AS_OF, MICROSECOND, PEOPLE, event, histories, itself, order_line, spine
+
+ZONE = "America/New_York"
+Shop = Callable[[History], Warehouse]
+WINDOWS = (LIFETIME, Window(1), Window(7), Window(30), Window(365))
+
+# kind → (facts, value, unit): every aggregation over orders, and those of text and products over lines and events
+SHAPES: list[tuple[Aggregation, str, str | None, str]] = [
+    (Aggregation("count"), ORDER, None, "count"),
+    (Aggregation("none"), ORDER, None, "count"),
+    (Aggregation("sum"), ORDER, "amount", "money"),
+    (Aggregation("sum"), ORDER_LINE, "quantity", "number"),
+    (Aggregation("mean"), ORDER, "gross", "money"),
+    (Aggregation("mean"), ORDER_LINE, "quantity", "number"),
+    (Aggregation("min"), ORDER, "amount", "money"),
+    (Aggregation("max"), ORDER, "discount", "money"),
+    (Aggregation("first"), ORDER, "channel", "text"),
+    (Aggregation("last"), ORDER, "place", "text"),
+    (Aggregation("first"), ORDER_LINE, "quantity", "number"),
+    (Aggregation("last"), ORDER_LINE, "category", "text"),
+    (Aggregation("last"), "Trait", "value", "text"),
+    (Aggregation("distinct"), ORDER, "local_day", "count"),
+    (Aggregation("distinct"), ORDER_LINE, "product_id", "count"),
+    (Aggregation("distinct"), "Campaign Sent", "campaign_id", "count"),
+    (Aggregation("most_frequent"), ORDER_LINE, "category", "text"),
+    (Aggregation("most_frequent"), ORDER, "hour", "number"),
+    (Aggregation("top_share"), ORDER_LINE, "category", "share"),
+    (Aggregation("entropy"), ORDER_LINE, "category", "number"),
+    (Aggregation("share", over="gross"), ORDER, "discount", "share"),
+    (Aggregation("share", of=In("weekday", (5, 6))), ORDER, None, "share"),
+    (Aggregation("share", of=Missing("brand")), ORDER_LINE, "amount", "share"),
+    (Aggregation("days_since_last"), ORDER, None, "days"),
+    (Aggregation("days_since_first"), "Product Viewed", None, "days"),
+    (Aggregation("gap_mean"), ORDER, None, "days"),
+    (Aggregation("gap_std"), ORDER, None, "days"),
+    (Aggregation("gap_std"), "Product Viewed", None, "days"),
+    (Aggregation("count"), "Order Refunded", None, "count"),
+]
+EVERYTHING = [
+    Feature(f"f{number}_{index}", on, aggregation, value, window, unit=unit)
+    for (number, (aggregation, on, value, unit)), (index, window) in product(enumerate(SHAPES), enumerate(WINDOWS))
+]
+FUTURE = [
+    future_spend(7),
+    future_orders(7),
+    churned(7),
+    Outcome("future_lines", ORDER_LINE, Aggregation("count"), window=Window(7), unit="count"),
+    Outcome("future_products", ORDER_LINE, Aggregation("distinct"), "product_id", Window(30), unit="count"),
+    Outcome("future_views", "Product Viewed", Aggregation("gap_std"), window=Window(30), unit="days"),
+]
+LATER = AS_OF + timedelta(days=400)
+
+
+def expected(features: list[Any], history: History, rows: list[tuple[int, datetime]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "person": person,
+            "as_of": as_of,
+            **{f.name: naive.value(f, history, person, as_of, ZONE) for f in features},
+        }
+        for person, as_of in rows
+    ]
+
+
+def assert_same(answer: pa.Table, wanted: list[dict[str, Any]]) -> None:
+    assert answer.num_rows == len(wanted)
+    for got, want in zip(answer.to_pylist(), wanted, strict=True):
+        for name, value in want.items():
+            if isinstance(value, float) or isinstance(got[name], float):
+                assert got[name] is not None, name
+                assert value is not None, name
+                # values come from amounts up to 1e4 and days up to 800: relative to those, not to a result near 0
+                assert math.isclose(got[name], value, rel_tol=1e-9, abs_tol=1e-9), (name, got[name], value)
+            else:
+                assert got[name] == value, (name, got[name], value)
+
+
+def test_every_aggregation_is_judged_in_every_window() -> None:
+    assert {shape[0].kind for shape in SHAPES} == set(KINDS)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    history=histories(),
+    features=st.lists(st.sampled_from([*EVERYTHING, *FUTURE]), min_size=1, max_size=16, unique_by=lambda f: f.name),
+    moment=st.sampled_from((AS_OF, datetime(2026, 3, 8, 6, 59, 59), datetime(2025, 1, 2))),
+)
+def test_batch_equals_the_naive_twin(shop: Shop, history: History, features: list[Feature], moment: datetime) -> None:
+    rows = [(person, at) for at in (moment, AS_OF) for person in PEOPLE]
+    answer = batch.table(shop(history), features, spine(*rows), timezone=ZONE, until=LATER)
+    assert_same(answer, expected(features, history, rows))
+
+
+RULES: list[Rule] = [
+    Compare("amount", ">", 300),
+    Not(Compare("channel", "=", "a")),
+    Missing("channel") | Compare("hour", ">=", 12),
+    Not(In("channel", ("a", "ä"))) & Compare("weekday", "<", 5),
+]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=histories(), chosen=st.lists(st.tuples(*[st.integers(0, 99)] * 3), min_size=1, max_size=8))
+def test_rules_choose_the_facts_that_the_twin_chooses(
+    shop: Shop, history: History, chosen: list[tuple[int, int, int]]
+) -> None:
+    orders = [shape for shape in SHAPES if shape[1] in (ORDER, ORDER_LINE)]
+    features = []
+    for number, (shape, window, rule) in enumerate(chosen):
+        aggregation, on, value, unit = orders[shape % len(orders)]
+        where = RULES[rule % len(RULES)]
+        features.append(
+            Feature(f"f{number}", on, aggregation, value, WINDOWS[window % len(WINDOWS)], where=where, unit=unit)
+        )
+    rows = [(person, AS_OF) for person in PEOPLE]
+    answer = batch.table(shop(history), features, spine(*rows), timezone=ZONE)
+    assert_same(answer, expected(features, history, rows))
+
+
+PRUNED = [feature for feature in EVERYTHING if feature.window in (Window(7), Window(30)) and feature.on != ORDER]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    history=histories(),
+    features=st.lists(st.sampled_from(PRUNED), min_size=1, max_size=5, unique_by=lambda f: f.name),
+    moments=st.lists(st.sampled_from((AS_OF, datetime(2025, 12, 24), datetime(2026, 3, 8))), min_size=2, max_size=3),
+)
+def test_a_spine_of_several_moments_is_several_spines(
+    shop: Shop, history: History, features: list[Feature], moments: list[datetime]
+) -> None:
+    warehouse = shop(history)
+    together = batch.table(warehouse, features, spine(*[(p, m) for m in moments for p in PEOPLE]), timezone=ZONE)
+    apart = [batch.table(warehouse, features, spine(*[(p, m) for p in PEOPLE]), timezone=ZONE) for m in moments]
+    assert_same(together, pa.concat_tables(apart).to_pylist())
+
+
+def counts(shop: Shop, lines: list[dict[str, Any]], days: float, as_of: datetime = AS_OF) -> int:
+    feature = Feature("n", ORDER, Aggregation("count"), window=Window(days), unit="count")
+    history = History(order_lines=lines, person_of=[itself(1)])
+    number: int = batch.table(shop(history), [feature], spine((1, as_of)), timezone="UTC")["n"][0].as_py()
+    return number
+
+
+@pytest.mark.parametrize("days", [30, 7, 0.25])
+def test_windows_hold_their_first_and_last_moment(shop: Shop, days: float) -> None:
+    tail = Window(days).tail(AS_OF)
+    assert tail is not None
+    assert counts(shop, [order_line(1, 1, tail)], days) == 1
+    assert counts(shop, [order_line(1, 1, tail - MICROSECOND)], days) == 0
+    assert counts(shop, [order_line(1, 1, AS_OF)], days) == 1
+    assert counts(shop, [order_line(1, 1, AS_OF + MICROSECOND)], days) == 0
+
+
+def test_what_was_not_yet_known_does_not_count(shop: Shop) -> None:
+    before = AS_OF - timedelta(days=2)
+    assert counts(shop, [order_line(1, 1, before, available_at=AS_OF)], 30) == 1
+    assert counts(shop, [order_line(1, 1, before, available_at=AS_OF + MICROSECOND)], 30) == 0
+
+
+def test_identity_is_the_one_known_at_the_moment(shop: Shop) -> None:
+    merged = datetime(2026, 3, 1)
+    history = History(
+        order_lines=[order_line(1, 1, datetime(2026, 1, 1)), order_line(2, 2, datetime(2026, 1, 2))],
+        person_of=[
+            itself(1),
+            {"subject": 2, "person": 2, "valid_from": None, "valid_until": merged},
+            {"subject": 2, "person": 1, "valid_from": merged, "valid_until": None},
+        ],
+    )
+    rows = spine((1, merged - MICROSECOND), (2, merged - MICROSECOND), (1, merged), (2, merged))
+    answer = batch.table(shop(history), [CATALOG["orders"]], rows, timezone=ZONE)
+    assert answer["orders"].to_pylist() == [1, 1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("moment", "weekday", "hour"),
+    [
+        (datetime(2026, 3, 8, 4, 59, 59), 5, 23),  # Saturday before midnight in New York
+        (datetime(2026, 3, 8, 5, 0), 6, 0),
+        (datetime(2026, 3, 8, 6, 59, 59), 6, 1),
+        (datetime(2026, 3, 8, 7, 0), 6, 3),  # clocks went forward
+        (datetime(2026, 11, 1, 5, 30), 6, 1),  # the first 1:30 of that night
+        (datetime(2026, 11, 1, 6, 30), 6, 1),  # and the second
+        (datetime(1969, 12, 31, 23, 0), 2, 18),
+    ],
+)
+def test_clocks_are_local(shop: Shop, moment: datetime, weekday: int, hour: int) -> None:
+    features = [
+        Feature("weekday", ORDER, Aggregation("last"), "weekday"),
+        Feature("hour", ORDER, Aggregation("last"), "hour"),
+        Feature("line_hour", ORDER_LINE, Aggregation("last"), "hour"),
+    ]
+    history = History(order_lines=[order_line(1, 1, moment)], person_of=[itself(1)])
+    answer = batch.table(shop(history), features, spine((1, datetime(2027, 1, 1))), timezone=ZONE)
+    assert answer.to_pylist()[0] == {
+        "person": 1, "as_of": datetime(2027, 1, 1), "weekday": weekday, "hour": hour, "line_hour": hour
+    }  # fmt: skip
+
+
+def test_a_person_without_facts_has_a_row(shop: Shop) -> None:
+    answer = batch.table(shop(History()), CATALOG, spine((5, AS_OF)), timezone=ZONE).to_pylist()[0]
+    for feature in CATALOG:
+        assert answer[feature.name] == (0 if feature.unit == "count" else None), feature.name
+
+
+def test_a_spine_keeps_its_order_and_repeated_rows(shop: Shop) -> None:
+    history = History(order_lines=[order_line(1, 2, datetime(2026, 1, 1))], person_of=[itself(1), itself(2)])
+    rows = spine((2, AS_OF), (1, AS_OF), (2, AS_OF))
+    answer = batch.table(shop(history), [CATALOG["orders"]], rows, timezone=ZONE)
+    assert answer["person"].to_pylist() == [2, 1, 2]
+    assert answer["orders"].to_pylist() == [1, 0, 1]
+    assert batch.table(shop(history), CATALOG, rows.slice(0, 0), timezone=ZONE).schema == batch.schema(CATALOG)
+
+
+def test_orders_are_the_sums_of_their_lines(shop: Shop) -> None:
+    moment = datetime(2026, 3, 1)
+    lines = [order_line(number, 1, moment, 150, order_id="one", discount=50) for number in (1, 2)]
+    answer = batch.table(
+        shop(History(order_lines=lines, person_of=[itself(1)])),
+        CATALOG.select(["orders", "spend", "basket_value", "basket_lines", "discount_share"]),
+        spine((1, AS_OF)),
+        timezone=ZONE,
+    ).to_pylist()[0]
+    assert answer == {
+        "person": 1, "as_of": AS_OF, "orders": 1, "spend": 300, "basket_value": 300, "basket_lines": 2.0,
+        "discount_share": 0.25,
+    }  # fmt: skip
+
+
+def test_outcomes_start_after_the_moment_and_end_with_the_horizon(shop: Shop) -> None:
+    end = AS_OF + timedelta(days=7)
+    for moment, orders in ((AS_OF, 0), (AS_OF + MICROSECOND, 1), (end, 1), (end + MICROSECOND, 0)):
+        late = order_line(1, 1, moment, 500, available_at=moment + timedelta(days=50))
+        warehouse = shop(History(order_lines=[late], person_of=[itself(1)]))
+        answer = batch.table(
+            warehouse, [future_orders(7), churned(7), future_spend(7)], spine((1, AS_OF)), timezone=ZONE, until=LATER
+        ).to_pylist()[0]
+        assert (answer["future_orders_7d"], answer["churned_7d"]) == (orders, 1 - orders)
+        assert answer["future_spend_7d"] == 500 * orders
+
+
+def test_an_outcome_is_refused_where_the_data_end_before_it(shop: Shop) -> None:
+    last = AS_OF + timedelta(days=29)
+    warehouse = shop(History(order_lines=[order_line(1, 1, last)], person_of=[itself(1)]))
+    batch.table(warehouse, [churned(30)], spine((1, AS_OF)), timezone=ZONE)
+    with pytest.raises(DataError, match="churned_30d at 2026-04-01 is decided on 2026-05-01") as error:
+        batch.table(warehouse, [churned(30)], spine((1, AS_OF + timedelta(days=1))), timezone=ZONE)
+    assert error.value.hint == "ask for a moment up to 2026-03-31, or for fewer days."
+
+
+def test_spines_that_cannot_be_read(shop: Shop) -> None:
+    warehouse = shop(History())
+    good = spine((1, AS_OF))
+    with pytest.raises(MissingColumnError, match="as_of"):
+        batch.table(warehouse, CATALOG, good.select(["person"]), timezone=ZONE)
+    with pytest.raises(DataError, match="without a person"):
+        batch.table(
+            warehouse,
+            CATALOG,
+            pa.concat_tables([good, pa.table({"person": pa.nulls(1, pa.int64()), "as_of": good["as_of"]})]),
+            timezone=ZONE,
+        )
+    aware = good.set_column(1, "as_of", good["as_of"].cast(pa.timestamp("us", "UTC")))
+    with pytest.raises(ParameterError, match="naive UTC"):
+        batch.table(warehouse, CATALOG, aware, timezone=ZONE)
+    with pytest.raises(ParameterError, match="timezone"):
+        batch.table(warehouse, CATALOG, good, timezone="Mars/Olympus")
+    with pytest.raises(ParameterError, match="different from each other"):
+        batch.table(warehouse, [CATALOG["orders"]] * 2, good, timezone=ZONE)
+    with pytest.raises(ParameterError, match="at least one"):
+        batch.table(warehouse, [], good, timezone=ZONE)
+
+
+def test_unlike_currencies_are_not_added_up(shop: Shop) -> None:
+    lines = [order_line(1, 1, datetime(2026, 1, 1)), order_line(2, 1, datetime(2026, 1, 2), currency="USD")]
+    warehouse = shop(History(order_lines=lines, person_of=[itself(1)]))
+    for currency in (None, "EUR"):
+        with pytest.raises(CurrencyError, match="EUR, USD"):
+            batch.table(warehouse, [CATALOG["spend"]], spine((1, AS_OF)), timezone=ZONE, currency=currency)
+    answer = batch.table(warehouse, [CATALOG["orders"]], spine((1, AS_OF)), timezone=ZONE)
+    assert answer["orders"].to_pylist() == [2]
+
+
+def test_refunds_are_lines_of_their_own(shop: Shop) -> None:
+    moment = datetime(2026, 3, 1)
+    lines = [order_line(1, 1, moment), order_line(2, 1, moment, kind="Order Refunded", order_id="o1")]
+    answer = batch.table(
+        shop(History(order_lines=lines, person_of=[itself(1)])),
+        CATALOG.select(["orders", "spend", "basket_lines", "refunded_lines_365d"]),
+        spine((1, AS_OF)),
+        timezone=ZONE,
+    ).to_pylist()[0]
+    assert (answer["orders"], answer["spend"], answer["refunded_lines_365d"]) == (1, 100, 1)
+
+
+def test_kinds_of_events_are_counted_apart(shop: Shop) -> None:
+    moment = AS_OF - timedelta(days=1)
+    events = [event(n, 1, kind, moment) for n, kind in enumerate(("Product Viewed", "Product Viewed", "Product Added"))]
+    answer = batch.table(
+        shop(History(events=events, person_of=[itself(1)])),
+        CATALOG.select(["product_views_30d", "cart_adds_30d", "searches_30d"]),
+        spine((1, AS_OF)),
+        timezone=ZONE,
+    ).to_pylist()[0]
+    assert (answer["product_views_30d"], answer["cart_adds_30d"], answer["searches_30d"]) == (2, 1, 0)
+
+
+def test_the_statement_keeps_to_the_dialect_and_is_written_for_spark() -> None:
+    tree = batch.statement([*EVERYTHING, *FUTURE, *CATALOG], timezone=ZONE, first=AS_OF, last=AS_OF)
+    written = sql.render(tree, "spark")
+    assert "UNIX_MICROS" in written
+    assert "EPOCH_US" not in written

@@ -1,0 +1,166 @@
+"""Export and forget over all holders, with a receipt that tells the truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from coterie.collect.facts import TRAITS
+from coterie.errors import ParameterError
+from coterie.govern.audit import Audit
+from coterie.govern.consent import CONSENTS
+from coterie.govern.requests import (
+    Impersonal,
+    LakeHolder,
+    LedgerHolder,
+    VaultHolder,
+    export_person,
+    exported_json,
+    forget,
+    rehearse,
+    unowned,
+)
+from coterie.schema import IDENTIFIER
+from coterie.store.lake import MemoryLake
+from coterie.store.ledger import MemoryLedger, SqliteLedger
+from coterie.store.vault import MemoryVault
+
+NOW = datetime(2026, 3, 1, 12)
+
+
+@dataclass
+class Shop:
+    """The stores of a small shop with two people of two identifiers each."""
+
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    lake: MemoryLake = field(default_factory=MemoryLake)
+    vault: MemoryVault = field(default_factory=lambda: MemoryVault(bytes(32)))
+    people: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        names = ["ann@example.org", "+43 1 1", "bob@example.org", "+43 1 2"]
+        rows = [{"kind": "email" if "@" in name else "phone", "value": name} for name in names]
+        self.people = self.vault.subjects(pa.Table.from_pylist(rows, schema=IDENTIFIER)).to_pylist()
+        self.ledger.create(CONSENTS)
+        self.lake.create(TRAITS)
+        said = {"source": "shop", "purpose": "marketing", "choice": "objected", "occurred_at": NOW}
+        self.ledger.insert(CONSENTS, [{**said, "consent_id": str(key), "subject": key} for key in self.people])
+        trait = {"source": "shop", "trait": "age", "value": "35-44", "available_at": NOW}
+        self.lake.append(TRAITS, TRAITS.rows([{**trait, "subject": key} for key in self.people]))
+
+    @property
+    def holders(self) -> list[LakeHolder | LedgerHolder | VaultHolder]:
+        return [LakeHolder(self.lake, (TRAITS,)), LedgerHolder(self.ledger, (CONSENTS,)), VaultHolder(self.vault)]
+
+
+class Forgetful:
+    """A holder that says it erased and did not."""
+
+    name = "forgetful"
+    holds = ("notes",)
+
+    def export(self, subjects: Iterable[int]) -> dict[str, pa.Table]:
+        return {"notes": pa.table({"subject": list(subjects)})}
+
+    def erase(self, subjects: Iterable[int]) -> int:
+        return len(list(subjects))
+
+
+def test_an_export_has_everything_about_the_person_and_nothing_about_others() -> None:
+    shop = Shop()
+    found = export_person(shop.holders, shop.people[:2])
+    assert {name: rows.num_rows for name, rows in found.items()} == {"traits": 2, "consents": 2, "identifiers": 2}
+    read = json.loads(exported_json(found))
+    assert {row["value"] for row in read["identifiers"]} == {"ann@example.org", "+43 1 1"}
+    assert {row["occurred_at"] for row in read["consents"]} == {"2026-03-01T12:00:00Z"}
+    assert export_person(shop.holders, [12]) == {}
+
+
+def test_two_holders_of_one_table_are_an_error_as_one_would_be_lost() -> None:
+    shop = Shop()
+    with pytest.raises(ParameterError, match="two holders have a table 'traits'"):
+        export_person([*shop.holders, LakeHolder(shop.lake, (TRAITS,), name="copy")], shop.people)
+
+
+def test_after_forgetting_nothing_is_left_of_the_person_and_all_of_the_other() -> None:
+    shop = Shop()
+    first, other = shop.people[:2], shop.people[2:]
+    before = exported_json(export_person(shop.holders, other))
+    receipt = forget(shop.holders, first, now=NOW)
+    assert receipt.verified
+    assert receipt.subjects == 2
+    assert receipt.erased == {"lake": 2, "ledger": 2, "vault": 2}
+    assert export_person(shop.holders, first) == {}
+    assert exported_json(export_person(shop.holders, other)) == before
+
+
+def test_the_bytes_of_a_forgotten_person_are_gone_from_the_ledger(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite")
+    ledger.create(CONSENTS)
+    said = {"source": "shop", "purpose": "marketing", "choice": "objected", "occurred_at": NOW}
+    words = {7: "never write to Ann again", 8: "Bob does not mind"}
+    ledger.insert(
+        CONSENTS, [{**said, "consent_id": str(key), "subject": key, "words": text} for key, text in words.items()]
+    )
+    assert words[7].encode() in bytes_of(tmp_path)
+    assert forget([LedgerHolder(ledger, (CONSENTS,))], [7]).verified
+    left = bytes_of(tmp_path)
+    assert words[7].encode() not in left
+    ledger.close()
+    assert words[8].encode() in bytes_of(tmp_path)
+
+
+def bytes_of(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_forgetting_again_is_verified_and_erases_nothing() -> None:
+    shop = Shop()
+    forget(shop.holders, shop.people)
+    again = forget(shop.holders, shop.people)
+    assert again.verified
+    assert sum(again.erased.values()) == 0
+
+
+def test_a_rehearsal_counts_what_is_held_and_erases_nothing() -> None:
+    shop = Shop()
+    receipt = rehearse(shop.holders, shop.people[:2])
+    assert receipt.left == {"traits": 2, "consents": 2, "identifiers": 2}
+    assert receipt.erased == {}
+    assert rehearse(shop.holders, shop.people[:2]).left == receipt.left
+
+
+def test_a_receipt_says_so_when_something_is_left() -> None:
+    shop = Shop()
+    receipt = forget([*shop.holders, Forgetful()], shop.people[:2])
+    assert not receipt.verified
+    assert receipt.left == {"notes": 2}
+    assert receipt.to_json()["verified"] is False
+
+
+def test_a_receipt_and_the_audit_may_be_kept_as_they_name_nobody() -> None:
+    shop = Shop()
+    audit = Audit(shop.ledger)
+    export_person(shop.holders, shop.people[:2], audit=audit, now=NOW)
+    receipt = forget(shop.holders, shop.people[:2], audit=audit, now=NOW)
+    audit.verify()
+    entries = audit.entries().to_pylist()
+    assert [entry["action"] for entry in entries] == ["export", "forget"]
+    assert entries[1]["about"] == receipt.request
+    kept = json.dumps(receipt.to_json()) + str(entries)
+    assert json.loads(json.dumps(receipt.to_json()))["asked_at"] == "2026-03-01T12:00:00Z"
+    assert not [person for person in shop.people if str(person) in kept]
+    assert "ann@example.org" not in kept
+
+
+def test_every_table_and_file_needs_an_owner() -> None:
+    shop = Shop()
+    holders = [*shop.holders, Impersonal("models", ("archive/*", "runs"), "Averages over many people.")]
+    assert unowned(["traits", "consents", "identifiers", "runs", "archive/ab/cdef"], holders) == []
+    assert unowned(["traits", "cache", "cache", "Runs", "archive"], holders) == ["Runs", "archive", "cache"]

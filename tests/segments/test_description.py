@@ -1,0 +1,156 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coterie.errors import MissingColumnError, ParameterError
+from coterie.segments.clustering import KMeansSegments
+from coterie.segments.description import UNITS, describe, in_words
+from coterie.segments.hierarchy import WardSegments
+from coterie.segments.naming import distinct_names
+from coterie.segments.rfm import RFMSegments
+from coterie.segments.view import VALUE, VALUE_WEIGHTS
+
+ABOUT = {"recency_days": ("Days since last order", "days"), "orders": ("Orders", "count"), "spend": ("Spend", "money")}
+
+
+@pytest.fixture(scope="module")
+def labels(households):
+    return KMeansSegments(6, columns=VALUE, weights=VALUE_WEIGHTS).fit(households).labels_
+
+
+def test_figures_are_those_of_the_people(households, labels):
+    described = describe(households, labels)
+    spend = households["spend"].to_numpy()
+    assert [one.segment for one in described] == list(range(6))
+    assert sum(one.size for one in described) == 2372
+    assert sum(one.share for one in described) == pytest.approx(1)
+    assert sum(one.value_share for one in described) == pytest.approx(1)
+    for one in described:
+        here = labels == one.segment
+        assert one.size == here.sum()
+        assert one.value == spend[here].sum()
+        assert {trait.feature for trait in one.traits} == set(VALUE)
+        effects = [abs(trait.effect) for trait in one.traits]
+        assert effects == sorted(effects, reverse=True)
+        for trait in one.traits:
+            values = households[trait.feature].to_numpy()
+            assert trait.unit in UNITS
+            assert trait.typical == pytest.approx(np.nanmedian(values[here]))
+            assert trait.base == pytest.approx(np.nanmedian(values))
+
+
+def test_effects_are_in_standard_deviations_of_everybody(households):
+    # shares are neither logged nor (here) clipped away, so the effect can be had by hand
+    share = households["weekend_share"].to_numpy()
+    labels = (share <= 0.3).astype(int)
+    low, high = np.quantile(share, [0.005, 0.995])
+    scaled = np.clip(share, low, high)
+    scaled = (scaled - scaled.mean()) / scaled.std()
+    for one in describe(households, labels):
+        trait = next(trait for trait in one.traits if trait.feature == "weekend_share")
+        assert trait.effect == pytest.approx(scaled[labels == one.segment].mean(), abs=1e-3)
+
+
+def test_the_same_people_and_segments_give_the_same_words_in_any_order(households, labels):
+    order = np.random.default_rng(1).permutation(len(labels))
+    ordered, shuffled = describe(households, labels), describe(households.take(order), labels[order])
+    assert shuffled == ordered
+    assert describe(households.to_pandas(), labels) == ordered
+
+
+@pytest.mark.parametrize("k", [2, 3, 4, 5, 8, 10])
+def test_no_two_segments_share_a_name_and_names_are_short(households, k):
+    for model in (KMeansSegments(k, columns=VALUE, weights=VALUE_WEIGHTS), WardSegments(k)):
+        names = [one.name for one in describe(households, model.fit(households).labels_)]
+        assert len(set(names)) == k
+        assert all(2 <= len(name.split()) <= 6 for name in names)
+        assert not any(name[-1].isdigit() for name in names)
+
+
+def test_rfm_segments_are_described_too(households):
+    rfm = RFMSegments().fit(households)
+    described = describe(households, rfm.labels_)
+    assert len({one.name for one in described}) == rfm.k_
+
+
+def test_words_say_what_the_figures_say(three_kinds):
+    described = describe(three_kinds, three_kinds["kind"].to_numpy(), ABOUT)
+    best, _, gone = described
+    assert "regulars" in best.name
+    assert "laps" in gone.name.lower()
+    assert "occasional" in gone.name.lower() or "one-time" in gone.name.lower()
+    assert best.sentences[0].startswith("60 people (40 % of all) brought 83 % of all spend: $53,071.")
+    assert "has ordered 41 times (everybody: 11)" in best.sentences[1]
+    assert "twice" in gone.sentences[1]
+    assert "145 days ago (19 days)" in gone.sentences[1]
+    assert all(2 <= len(one.sentences) <= 3 for one in described)
+    assert "€" in describe(three_kinds, three_kinds["kind"].to_numpy(), ABOUT, currency="EUR")[0].sentences[0]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(VALUE), st.integers(-30, 30).map(lambda n: n / 10)), min_size=1, max_size=12
+    )
+)
+def test_names_are_always_distinct(effects):
+    typical = [{"orders": 1.0 if one.get("orders", 0) < -2 else 9.0, "recency_days": 30.0} for one in effects]
+    names = distinct_names(effects, typical, {"recency_days": 10.0})
+    assert len(set(names)) == len(effects)
+    assert all(name and name[0].isupper() for name in names)
+    assert names == distinct_names(effects, typical, {"recency_days": 10.0})
+
+
+@settings(max_examples=60)
+@given(st.dictionaries(st.sampled_from(VALUE), st.integers(-30, 30).map(lambda n: n / 10), min_size=1))
+def test_no_name_says_more_than_the_figures(effect):
+    (name,) = distinct_names([effect], [{"orders": 9.0, "recency_days": 30.0}], {"recency_days": 10.0})
+    words = name.lower().split()
+    if "lapsing" in words or "lapsed" in words:
+        assert effect["recency_days"] > 0
+    if "big-basket" in words:
+        assert effect["basket_value"] > 0
+    if "new" in words:
+        assert effect["tenure_days"] < 0
+    if "regulars" in words:
+        assert max(effect.get(one, 0) for one in ("orders", "orders_90d", "active_days")) > 0
+    if "loyal" in words or "top" in words:
+        assert max(effect.get(one, 0) for one in ("spend", "spend_90d")) > 0
+
+
+def test_one_segment_of_everybody_claims_nothing(households):
+    (everybody,) = describe(households, np.zeros(len(households), dtype=int))
+    assert everybody.share == everybody.value_share == 1
+    assert everybody.sentences[-1] == "In everything else they are much like everybody."
+    assert all(abs(trait.effect) < 1e-6 for trait in everybody.traits)
+
+
+def test_features_that_do_not_vary_or_are_unknown_are_not_spoken_of():
+    people = pa.table(
+        {"spend": [100, 200, 300, 400], "orders": [2, 2, 2, 2], "recency_days": pa.array([None] * 4, pa.float64())}
+    )
+    described = describe(people, np.array([1, 1, 0, 0]), ABOUT)
+    assert {trait.feature for one in described for trait in one.traits} == {"spend"}
+    assert all("ordered" not in " ".join(one.sentences) for one in described)
+
+
+def test_what_cannot_be_described_says_so(three_kinds):
+    kinds = three_kinds["kind"].to_numpy()
+    with pytest.raises(ParameterError, match="labels"):
+        describe(three_kinds, kinds[:-1], ABOUT)
+    with pytest.raises(ParameterError, match="labels"):
+        describe(three_kinds, kinds - 1, ABOUT)
+    with pytest.raises(ParameterError, match="furlongs"):
+        describe(three_kinds, kinds, {"orders": ("Orders", "furlongs")})
+    with pytest.raises(MissingColumnError, match="spend"):
+        describe(three_kinds.drop(["spend"]), kinds, {"orders": ABOUT["orders"]})
+
+
+def test_figures_read_as_people_write_them():
+    assert in_words(1.0, "days") == "1 day"
+    assert in_words(0.034, "share") == "3.4 %"
+    assert in_words(12_345.6, "number") == "12,346"
+    assert in_words(123_400, "money", "KWD") == "KWD 123"
+    assert in_words(-250, "money", "USD") == "-$2.50"
