@@ -42,6 +42,7 @@ architecture: .venv/ready ## which room may import which (.importlinter)
 
 docs: .venv/ready ## write the generated reference pages, then run every example and follow every link
 	@.venv/bin/python docs/generate.py
+	@.venv/bin/python docs/features_page.py
 	@$(PYTEST) -m "not browser" tests/docs
 
 bench: .venv/ready ## one script that published figures come from: SCRIPT=first_light, complete_journey, …

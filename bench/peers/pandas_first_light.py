@@ -135,7 +135,7 @@ def main() -> None:
     groups = cluster(table, asked.k, asked.starts) if asked.k else None
     marks.append(time.process_time())
     if asked.write:
-        table.reset_index().to_parquet(asked.write)
+        table.set_axis(table.index.astype("str").rename("customer_id")).reset_index().to_parquet(asked.write)
     said = {
         "people": len(table),
         "lines": len(lines),

@@ -196,9 +196,15 @@ def test_an_id_never_holds_an_identifier_in_the_clear(shop: Any) -> None:
 
 
 def test_several_identifiers_on_a_row_are_edges(shop: Any) -> None:
-    head = "line,card,mail,order,total,at\n"
-    shop.write("lines.csv", head + "1,7,Ada@Example.org,o1,5,2026-01-02\n2,7,ada@example.org,o2,5,2026-01-01\n"
-               "3,,ada@example.org,o3,5,2026-01-03\n4,8,null,o4,5,2026-01-04\n5,9,bad@example.org,o5,x,2026-01-04\n")  # fmt: skip
+    rows = [
+        "line,card,mail,order,total,at",
+        "1,7,Ada@Example.org,o1,5,2026-01-02",
+        "2,7,ada@example.org,o2,5,2026-01-01",
+        "3,,ada@example.org,o3,5,2026-01-03",
+        "4,8,null,o4,5,2026-01-04",
+        "5,9,bad@example.org,o5,x,2026-01-04",
+    ]
+    shop.write("lines.csv", "\n".join(rows))
     shop.ingest({**LINES, "identify": {"email": "mail", "loyalty_id": "card"}})
     card, mail = shop.subject("loyalty_id", "7"), shop.subject("email", "ada@example.org")
     assert [row["subject"] for row in shop.rows(ORDER_LINES)] == [card, card, mail, shop.subject("loyalty_id", "8")]
@@ -391,14 +397,11 @@ class Fuse:
 
 def story(shop: Any) -> list[dict[str, Any]]:
     """Three files of every sort, several chunks each, with bad rows, duplicates, conflicts and two identifiers."""
-    rows = [
-        f"{n % 17},p{n % 5},p{n % 5}@x.org,o{n},{'x' if n % 7 == 0 else n % 17},2026-01-{n % 17 + 1:02}\n"
-        for n in range(23)
-    ]
+    amounts = ["x" if n % 7 == 0 else n % 17 for n in range(23)]
+    rows = [f"{n % 17},p{n % 5},p{n % 5}@x.org,o{n % 3},{amount},2026-01-05\n" for n, amount in enumerate(amounts)]
     shop.write("lines.csv", "line,who,mail,order,total,at\n" + "".join(rows))
-    shop.write(
-        "people.csv", "id,age,town\n" + "".join(f"p{n % 6},{30 + n % 6},{'' if n else 'Rome'}\n" for n in range(9))
-    )
+    people = [f"p{n % 6},{30 + n % 6},{'' if n else 'Rome'}\n" for n in range(9)]
+    shop.write("people.csv", "id,age,town\n" + "".join(people))
     shop.write("consents.csv", "mail,choice,at\n" + "".join(f"p{n}@x.org,granted,2026-01-01\n" for n in range(4)))
     return [
         {**LINES, "identify": {"customer_id": "who", "email": "mail"}},
@@ -409,27 +412,17 @@ def story(shop: Any) -> list[dict[str, Any]]:
 
 
 def outcome(shop: Any) -> list[Any]:
-    tables = [ORDER_LINES, TRAITS, QUARANTINE]
-    opened = [
-        {**row, "raw": shop.vault.unseal([row["raw"]])} if "raw" in row else row
-        for table in tables
-        for row in shop.rows(table)
-    ]
-    people = {
-        key: f"{row['kind']}:{row['value']}"
-        for row in shop.vault.reveal(range(0)).to_pylist()
-        for key in [row["subject"]]
-    }
-    assert people == {}
-    kept = [shop.ledger.read(table).to_pylist() for table in (IMPORTS, CONSENTS)]
-    return [opened, kept]
+    kept = [shop.rows(table) for table in (ORDER_LINES, TRAITS)]
+    bad = [{**row, "raw": shop.vault.unseal([row["raw"]])} for row in shop.rows(QUARANTINE)]
+    consents = sorted(shop.ledger.read(CONSENTS).to_pylist(), key=lambda row: row["consent_id"])
+    return [*kept, bad, shop.ledger.read(IMPORTS).to_pylist(), consents]
 
 
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("after", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_crash_at_any_point_is_made_good_by_the_next_run(
     make_shop: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
-    monkeypatch.setattr(parcel, "CHUNK", 5)
+    monkeypatch.setattr(parcel, "CHUNK", 8)
     whole = make_shop()
     reads = story(whole)
     whole.ingest(*reads)
@@ -458,9 +451,10 @@ def test_a_crash_at_any_point_is_made_good_by_the_next_run(
 def test_an_interrupted_import_keeps_its_clock_and_number(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parcel, "CHUNK", 2)
     shop.write("lines.csv", HEAD + ADA + BOB + "3,cyd,o3,1,2026-03-04\n" + "4,dan,o4,1,2026-01-04\n")
-    with monkeypatch.context() as patch, pytest.raises(Crash):
+    with monkeypatch.context() as patch:
         patch.setattr(shop.lake, "append", Fuse(2, after=False).around(shop.lake.append))
-        shop.ingest(LINES)
+        with pytest.raises(Crash):
+            shop.ingest(LINES)
     assert [row["row"] for row in shop.rows(ORDER_LINES)] == [1, 2]
     shop.write("lines2.csv", HEAD + BOB + "4,dan,o4,1,2026-01-04\n")
     other = shop.ingest({**LINES, "file": "lines2.csv"}, now=NOW + timedelta(days=1))

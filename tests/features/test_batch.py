@@ -105,7 +105,7 @@ def test_every_aggregation_is_judged_in_every_window() -> None:
     assert {shape[0].kind for shape in SHAPES} == set(KINDS)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=45, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     history=histories(),
     features=st.lists(st.sampled_from([*EVERYTHING, *FUTURE]), min_size=1, max_size=16, unique_by=lambda f: f.name),
@@ -125,7 +125,7 @@ RULES: list[Rule] = [
 ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories(), chosen=st.lists(st.tuples(*[st.integers(0, 99)] * 3), min_size=1, max_size=8))
 def test_rules_choose_the_facts_that_the_twin_chooses(
     shop: Shop, history: History, chosen: list[tuple[int, int, int]]
@@ -146,7 +146,7 @@ def test_rules_choose_the_facts_that_the_twin_chooses(
 PRUNED = [feature for feature in EVERYTHING if feature.window in (Window(7), Window(30)) and feature.on != ORDER]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     history=histories(),
     features=st.lists(st.sampled_from(PRUNED), min_size=1, max_size=5, unique_by=lambda f: f.name),

@@ -18,7 +18,8 @@ from oracles.histories import itself, order_line
 
 DOCS = Path(__file__).parents[2] / "docs"
 PROMISED = """recency_days tenure_days orders orders_7d orders_30d orders_90d orders_365d
-spend spend_7d spend_30d spend_90d spend_365d basket_value basket_lines gap_mean_days gap_std_days discount_share discount_share_90d products categories
+spend spend_7d spend_30d spend_90d spend_365d basket_value basket_lines gap_mean_days gap_std_days
+discount_share discount_share_90d products categories
 category_entropy top_category top_category_share weekend_share morning_share evening_share night_share active_days
 active_days_90d product_views_30d cart_adds_30d searches_30d email_opens_90d email_clicks_90d campaigns_365d
 coupons_365d"""

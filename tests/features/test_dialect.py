@@ -66,10 +66,12 @@ def test_what_is_in_the_dialect_passes(statement: str) -> None:
 
 
 def test_what_an_engine_cannot_do_is_refused() -> None:
-    with pytest.raises(ParameterError, match="cannot be written for redshift"):
-        sql.render(
-            parse_one("SELECT a FROM t ORDER BY a LIMIT (SELECT 10 PERCENT)", read="duckdb").from_("x"), "redshift"
-        )
+    tree = parse_one("SELECT ARG_MAX(a, b, 3) FROM t", read="duckdb")
+    assert sql.render(tree)
+    with pytest.raises(ParameterError, match="cannot be written for spark"):
+        sql.render(tree, "spark")
+    with pytest.raises(ParameterError, match="duckdb, spark"):
+        sql.render(tree, "postgres")
 
 
 def value(warehouse: Warehouse, tree: sql.Expression) -> object:

@@ -1,4 +1,4 @@
-"""Published features are read as they were known; a snapshot is read back only for the same question to the same data."""
+"""Published features are read as they were known; a snapshot only for the same question to the same data."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def answers(warehouse: Warehouse, chosen: list[Rule], data: list[dict[str, Any]]
         return warehouse.query(sql.render(tree)).to_pylist()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chosen=st.lists(rules(), min_size=1, max_size=5), data=rows)
 def test_sql_python_and_json_agree(warehouse: Warehouse, chosen: list[Rule], data: list[dict[str, Any]]) -> None:
     got = answers(warehouse, chosen, data)

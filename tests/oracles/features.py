@@ -7,6 +7,7 @@ import statistics
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,6 +27,14 @@ class History:
     products: list[Row] = field(default_factory=list)
     traits: list[Row] = field(default_factory=list)
     person_of: list[Row] = field(default_factory=list)
+
+    @cached_property
+    def versions(self) -> dict[tuple[str, str], list[Row]]:
+        """The versions of each product."""
+        found: dict[tuple[str, str], list[Row]] = {}
+        for row in self.products:
+            found.setdefault((row["source"], row["product_id"]), []).append(row)
+        return found
 
 
 def tail(days: float, as_of: datetime) -> datetime:
@@ -138,9 +147,7 @@ def smallest(rows: list[Row], column: str) -> Any:
 def product(history: History, line: Row) -> Row:
     """The product as it was when the line was sold; before its first version, that."""
     empty = dict.fromkeys(("department", "category", "subcategory", "brand"))
-    same = [
-        row for row in history.products if (row["source"], row["product_id"]) == (line["source"], line["product_id"])
-    ]
+    same = history.versions.get((line["source"], line["product_id"]))
     if not same:
         return empty
     began = {row["available_at"] or datetime(1, 1, 1) for row in same}

@@ -124,9 +124,11 @@ class Intake:
         parts = [name, mapping.meaning(read), self.config.currency, contract.FINGERPRINT]
         parts += [sources.digest(each) for each in (path, *looked_up)]
         fingerprint = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        before = self.stores.ledger.read(IMPORTS, fingerprint=fingerprint).to_pylist()
+        before = self.stores.ledger.read(IMPORTS, fingerprint=fingerprint).sort_by("import_id").to_pylist()[-1:]
         if before and before[0]["state"] == "done":
-            return FileReceipt.of(before[0], reused=True)
+            if not self._superseded(before[0]):
+                return FileReceipt.of(before[0], reused=True)
+            before = []
         with ExitStack() as stack:
             main = stack.enter_context(
                 sources.stage(path, name, encoding=read.encoding, delimiter=read.delimiter, progress=progress)
@@ -152,6 +154,16 @@ class Intake:
                 _check_readable(path, *looked_up)
                 raise
             return FileReceipt.of(parcel.write(row), reused=False)
+
+    def _superseded(self, row: dict[str, Any]) -> bool:
+        """Tell whether a file said something else in between: then saying the former again is news.
+
+        Only products and traits can change; a line or an event that was there stays.
+        """
+        if row["target"] not in ("product", "trait"):
+            return False
+        same = self.stores.ledger.read(IMPORTS, source=row["source"], file=row["file"], target=row["target"])
+        return any(each["import_id"] > row["import_id"] and each["facts"] for each in same.to_pylist())
 
     def _begin(self, mapping: Mapping, read: Read, name: str, fingerprint: str, now: datetime) -> dict[str, Any]:
         with self.stores.ledger.transaction():

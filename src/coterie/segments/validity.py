@@ -15,7 +15,7 @@ from coterie.segments.people import Floats, Ints
 
 STABLE = 0.75  # Hennig (2007): below .75 a group is only a pattern, below .6 it should not be trusted
 DOUBTFUL = 0.6
-RESAMPLED = 20_000  # people a resample holds at most
+RESAMPLED = 5_000  # people a resample holds at most: fewer make segments look less stable, never more
 
 Role = Literal["model", "baseline", "ceiling"]
 
@@ -117,7 +117,7 @@ Regroup = Callable[[Ints, int], Ints]
 def resampled_jaccards(labels: Ints, regroup: Regroup, *, resamples: int = 30, seed: int = 0) -> Floats:
     """Group resampled people anew and see, for each segment, how much of it comes back together.
 
-    Each resample draws as many people as there are (at most 20,000), with replacement. A segment's Jaccard is taken to
+    Each resample draws as many people as there are (at most 5,000), with replacement. A segment's Jaccard is taken to
     the nearest new group, among the people drawn; it is NaN where nobody of the segment was drawn.
 
     Parameters

@@ -17,8 +17,8 @@ from coterie.errors import ParameterError
 
 Expression = exp.Expr
 
-MICROSECOND = 1
-SECOND = 1_000_000
+ENGINES = ("duckdb", "spark")
+SECOND = 1_000_000  # times are numbers of microseconds
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
 
@@ -151,13 +151,15 @@ def render(tree: Expression, dialect: str = "duckdb") -> str:
     tree
         The statement.
     dialect
-        ``"duckdb"`` or ``"spark"`` (any of SQLGlot's).
+        One of ``ENGINES``. SQLGlot writes others, but lets pass what they do not have.
 
     Raises
     ------
     ParameterError
         The statement breaks a rule of the dialect, or the engine has no such construct.
     """
+    if dialect not in ENGINES:
+        raise ParameterError.of("SQL", "dialect", dialect, f"one of {', '.join(ENGINES)}")
     lint(tree)
     try:
         return tree.sql(dialect, unsupported_level=ErrorLevel.RAISE)

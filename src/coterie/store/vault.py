@@ -128,8 +128,8 @@ class SqliteVault:
         with self._database.transaction():
             # Two tables and no index: each is written in its own order, which is several times as fast as at random.
             for table in (
-                "identifiers (subject INTEGER PRIMARY KEY, digest BLOB NOT NULL, kind TEXT NOT NULL, sealed BLOB NOT NULL)",
-                "lookup (digest BLOB PRIMARY KEY, subject INTEGER NOT NULL) WITHOUT ROWID",
+                "identifiers (subject INTEGER PRIMARY KEY, digest BLOB, kind TEXT, sealed BLOB)",
+                "lookup (digest BLOB PRIMARY KEY, subject INTEGER) WITHOUT ROWID",
                 "made_with (value BLOB)",
             ):
                 self._database.execute(f"CREATE TABLE IF NOT EXISTS {table}")
@@ -145,33 +145,42 @@ class SqliteVault:
     def _get_or_create(self, messages: list[bytes]) -> Keys:
         """Return the keys of distinct identifiers; the transaction that makes them is open."""
         digests = list(map(self._seals.digest, messages))
-        known: dict[bytes, int] = {}
+        keys = np.zeros(len(digests), np.int64)
         if self._database.rows("SELECT 1 FROM lookup LIMIT 1"):
             self._list("digest", digests)
             known = dict(self._database.rows("SELECT digest, subject FROM listed JOIN lookup USING (digest)"))
-        fresh = [place for place, digest in enumerate(digests) if digest not in known]
-        keys = _unused(len(fresh), self._draw, self._taken).tolist()
-        halves = [messages[place].partition(b"\0") for place in fresh]
+            keys = np.fromiter((known.get(digest, 0) for digest in digests), np.int64, len(digests))
+        fresh = np.flatnonzero(keys == 0)
+        if len(fresh):
+            made = [messages[place] for place in fresh]
+            marks = [digests[place] for place in fresh]
+            drawn = _unused(len(fresh), self._draw, lambda _: ())
+            try:
+                with self._database.transaction():
+                    self._insert(drawn, made, marks)
+            except IntegrityError:  # a key was drawn before: certain with one seed twice, else once in a great while
+                drawn = _unused(len(fresh), self._draw, self._taken)
+                self._insert(drawn, made, marks)
+            keys[fresh] = drawn
+        return keys
+
+    def _insert(self, keys: Keys, messages: list[bytes], digests: list[bytes]) -> None:
+        subjects = keys.tolist()
+        halves = [message.partition(b"\0") for message in messages]
         sealed = self._seals.close_all(
             [value for _, _, value in halves],
-            [_binding(kind, key) for (kind, _, _), key in zip(halves, keys, strict=True)],
+            [_binding(kind, subject) for (kind, _, _), subject in zip(halves, subjects, strict=True)],
         )
-        rows = [
-            (key, digests[place], kind.decode(), secret)
-            for key, place, (kind, _, _), secret in zip(keys, fresh, halves, sealed, strict=True)
-        ]
-        rows.sort()
+        by_subject = np.argsort(keys).tolist()
+        rows = ((subjects[i], digests[i], halves[i][0].decode(), sealed[i]) for i in by_subject)
         self._database.execute_many("INSERT INTO identifiers VALUES (?, ?, ?, ?)", rows)
-        pairs = sorted(zip([digests[place] for place in fresh], keys, strict=True))
-        self._database.execute_many("INSERT INTO lookup VALUES (?, ?)", pairs)
-        known.update(pairs)
-        return np.fromiter((known[digest] for digest in digests), np.int64, len(digests))
+        by_digest = sorted(range(len(digests)), key=digests.__getitem__)
+        self._database.execute_many("INSERT INTO lookup VALUES (?, ?)", ((digests[i], subjects[i]) for i in by_digest))
 
     def _taken(self, drawn: Keys) -> Iterable[int]:
         self._list("subject", drawn.tolist())
-        return [
-            subject for (subject,) in self._database.rows("SELECT subject FROM listed JOIN identifiers USING (subject)")
-        ]
+        rows = self._database.rows("SELECT subject FROM listed JOIN identifiers USING (subject)")
+        return [subject for (subject,) in rows]
 
     def _list(self, column: str, values: Iterable[int] | Iterable[bytes]) -> None:
         """Fill the table ``listed``, which lies in memory and is this connection's alone, in the order of a look-up."""
