@@ -23,7 +23,7 @@ demo: .venv/ready ## a year of a real shop: import, segments, report, all in ./d
 	@.venv/bin/python -m coterie demo --folder demo $(ARGS)
 
 test: .venv/ready ## the default tests (a few minutes)
-	@$(PYTEST) -m "not slow and not browser" -n 2 $(ARGS)
+	@$(PYTEST) -m "not slow and not browser" -n 2 --dist loadfile $(ARGS)
 
 slow: .venv/ready ## the slow tests and those in a browser
 	@$(PYTEST) -m "slow or browser" $(ARGS)

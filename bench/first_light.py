@@ -162,7 +162,8 @@ def main(arguments: list[str] | None = None) -> int:
 def compared(asked: argparse.Namespace, scratch: Path) -> measure.Comparison:
     """Return what both peers cost on the same files, after their features were found equal."""
     # This process stays small: what it imports would count as its children's peak memory (see measure.py).
-    environment = {"PYTHONPATH": str(HERE), "XDG_CONFIG_HOME": str(scratch / "config")}
+    # One thread each in k-means: CPU seconds would count idle threads that spin (coterie takes one by itself).
+    environment = {"PYTHONPATH": str(HERE), "XDG_CONFIG_HOME": str(scratch / "config"), "OMP_NUM_THREADS": "1"}
     python, data = sys.executable, scratch / "data"
     sizes = [
         "--people",

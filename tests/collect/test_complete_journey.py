@@ -41,8 +41,8 @@ def test_every_row_is_accounted_for(make_shop: Any, complete_journey_folder: Pat
     shop.warehouse.attach("lines", shop.lake.source(ORDER_LINES))
     [sums] = shop.warehouse.query(
         """
-        SELECT CAST(SUM(amount) AS BIGINT) AS amount, COUNT(DISTINCT line_id) AS lines, COUNT(DISTINCT order_id) AS orders,
-            COUNT(DISTINCT subject) AS people, MIN(discount) AS least FROM lines
+        SELECT CAST(SUM(amount) AS BIGINT) AS amount, COUNT(DISTINCT line_id) AS lines,
+            COUNT(DISTINCT order_id) AS orders, COUNT(DISTINCT subject) AS people, MIN(discount) AS least FROM lines
         """
     ).to_pylist()
     assert sums == {"amount": 459_603_958, "lines": 1_469_307, "orders": 155_848, "people": 2_469, "least": 0}

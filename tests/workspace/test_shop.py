@@ -48,7 +48,7 @@ def test_a_second_import_brings_nothing_twice(shop: Workspace, exports: Path) ->
 def test_two_cards_and_one_address_are_one_person(shop: Workspace) -> None:
     assert shop.check().people == 240
     by_card, by_other, by_mail = (
-        shop.show(name) for name in ("customer_id=c0", "customer_id=c0-new", "email=P0@shop.EXAMPLE")
+        shop.show(name).profile for name in ("customer_id=c0", "customer_id=c0-new", "email=P0@shop.EXAMPLE")
     )
     assert by_card.person == by_other.person == by_mail.person
     assert by_card.identifiers == {"customer_id": 2, "email": 1}
@@ -56,7 +56,7 @@ def test_two_cards_and_one_address_are_one_person(shop: Workspace) -> None:
 
 def test_who_objected_is_in_no_table(shop: Workspace) -> None:
     built = shop.build(AS_OF)
-    objector = shop.show("email=p7@shop.example").person
+    objector = shop.show("email=p7@shop.example").profile.person
     assert objector not in built.table["person"].to_pylist()
     assert list(built.refused.values()) == [1]
     assert "objected" in next(iter(built.refused))
@@ -95,6 +95,8 @@ def test_segments_are_judged_named_published_and_reused(shop: Workspace, tmp_pat
     published_now = published.read(shop.warehouse, "segment_kmeans", at=datetime(2100, 1, 1))
     assert published_now["person"].to_pylist() == made.members["person"].to_pylist()
     assert published_now["number"].cast(pa.int64()).to_pylist() == made.members["segment"].to_pylist()
+    someone = shop.show("customer_id=c1")
+    assert someone.memberships[0].segment in [segment.name for segment in made.segments]
     again = shop.segment(AS_OF, k=3, horizon_days=60)
     assert again.model_id == made.model_id
     assert len(again.reused) == 2

@@ -172,13 +172,13 @@ def show(identifier: Identifier, shop: Shop = HERE, as_json: AsJson = False) -> 
     """Show what is known of one person, and which segment they are in."""
     screen = Screen(as_json=as_json)
     with _open(shop) as workspace:
-        profile = workspace.show(identifier)
+        person = workspace.show(identifier)
     if as_json:
-        screen.answer(profile.to_json())
+        screen.answer(person.to_json())
     else:
-        from coterie.cli.words import profile_lines
+        from coterie.cli.words import person_lines
 
-        profile_lines(screen, profile)
+        person_lines(screen, person)
 
 
 @app.command()
@@ -186,18 +186,18 @@ def export(
     identifier: Identifier,
     shop: Shop = HERE,
     out: Annotated[Path | None, typer.Option(help="Write to this JSON file instead of stdout.")] = None,
-    as_json: AsJson = True,
+    as_json: AsJson = False,
 ) -> None:
-    """Export everything that is kept about one person (GDPR article 15), as JSON."""
-    screen = Screen(as_json=True)
+    """Export everything that is kept about one person (GDPR article 15): JSON on stdout, or into a file."""
+    screen = Screen(as_json=as_json)
     with _open(shop) as workspace:
-        everything = workspace.export(identifier)
+        text = workspace.exported(identifier)
     if out is None:
-        screen.answer(everything)
+        screen.lines([text])
     else:
-        import json
+        from coterie.workspace.results import write_whole
 
-        out.write_text(json.dumps(everything, ensure_ascii=False, indent=2, default=str), "utf-8")
+        write_whole(out, text)
         screen.say(f"Written to {out.resolve()}")
 
 

@@ -42,8 +42,7 @@ class Screen:
 
     def lines(self, lines: Sequence[str]) -> None:
         """Print lines of data on stdout."""
-        for line in lines:
-            self.out.print(escape(line))
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
         """Print a table on stdout; numbers stand on the right."""

@@ -10,8 +10,7 @@ from coterie.cli.screen import Screen
 if TYPE_CHECKING:
     from coterie.collect.intake import Receipt
     from coterie.collect.quality import Quality
-    from coterie.profiles.profile import Profile
-    from coterie.workspace.results import FeatureTable, Segmentation
+    from coterie.workspace.results import FeatureTable, Person, Segmentation
     from coterie.workspace.shop import ErasureReceipt
 
 
@@ -105,8 +104,9 @@ def segment_table(screen: Screen, made: Segmentation) -> None:
         screen.say(f"Left out, because it is not permitted: {words}.")
 
 
-def profile_lines(screen: Screen, profile: Profile) -> None:
+def person_lines(screen: Screen, person: Person) -> None:
     """Print what is known of a person."""
+    profile = person.profile
     lines = [
         f"Known by {profile.subjects} identifier{'s' if profile.subjects != 1 else ''}: {_pairs(profile.identifiers)}"
     ]
@@ -118,6 +118,7 @@ def profile_lines(screen: Screen, profile: Profile) -> None:
     if profile.events:
         lines.append(f"Events: {_pairs(profile.events)}")
     lines += [f"{trait.trait}: {trait.value}" for trait in profile.traits]
+    lines += [f"Segment: {one.segment} ({one.segmentation}, as of {one.as_of:%Y-%m-%d})" for one in person.memberships]
     screen.lines(lines)
 
 

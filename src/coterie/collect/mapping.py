@@ -7,7 +7,7 @@ A mapping is a TOML file (reference: ``docs/reference/mapping.md``)::
     timezone = "Europe/Berlin"
 
     [lawful_basis]
-    segmentation = "Legitimate interest in knowing our own customers; privacy notice, section 4."
+    segmentation = "legitimate interest: we group customers by what they bought, to send fewer and fitter offers"
 
     [[read]]
     file = "orders-*.csv"

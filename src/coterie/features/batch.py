@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import uuid4
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pyarrow as pa
@@ -76,6 +78,7 @@ def table(
     CurrencyError
         Amounts are in several currencies, or in another one.
     """
+    _check(features, timezone)
     rows = _spine(spine)
     if not rows.num_rows:
         return schema(features).empty_table()
@@ -83,17 +86,30 @@ def table(
     outcomes = [feature for feature in features if isinstance(feature, Outcome)]
     if outcomes:
         check_observed(outcomes, moments["max"], until or observed_until(warehouse))
-    tree = statement(features, timezone=timezone, first=moments["min"], last=moments["max"])
-    for name in sorted({relation(feature.on).table for feature in features if feature.unit == "money"}):
-        _check_currency(warehouse, name, currency)
+    name = f"spine_{uuid4().hex}"  # its own, for a warehouse may be asked from several threads
+    tree = statement(features, timezone=timezone, first=moments["min"], last=moments["max"], spine=name)
+    for facts in sorted({relation(feature.on).table for feature in features if feature.unit == "money"}):
+        _check_currency(warehouse, facts, currency)
     numbered = rows.append_column("position", pa.array(np.arange(rows.num_rows)))
-    with warehouse.temporary("spine", numbered):
+    with warehouse.temporary(name, numbered):
         return warehouse.query(render(tree)).cast(schema(features))
 
 
 def schema(features: Iterable[Feature]) -> pa.Schema:
     """Return the columns and types of a table of features."""
     return pa.schema([*SPINE, *((feature.name, _TYPES[feature.unit]) for feature in features)])
+
+
+def _check(features: Sequence[Feature], timezone: str) -> None:
+    names = [feature.name for feature in features]
+    if not names:
+        raise ParameterError.of("A table of features", "features", "none", "at least one")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ParameterError.of("A table of features", "names", ", ".join(repeated), "different from each other")
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ParameterError.of("A table of features", "timezone", timezone, "an IANA name") from error
 
 
 def _spine(spine: pa.Table) -> pa.Table:

@@ -17,11 +17,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlglot import exp
 
-from coterie.errors import ParameterError
 from coterie.features.aggregation import GROUPED, Gap
 from coterie.features.feature import LIFETIME, ORDER, Feature, Window, relation
 from coterie.features.versions import BEGINNING, OF_PRODUCT, moments, named, shelf, subjects, versions
@@ -39,28 +37,23 @@ _IDS = {
 }
 
 
-def statement(features: Sequence[Feature], *, timezone: str, first: datetime, last: datetime) -> Expression:
-    """Return the statement over the views and a relation ``spine`` (position, person, as_of), as a tree.
+def statement(
+    features: Sequence[Feature], *, timezone: str, first: datetime, last: datetime, spine: str = "spine"
+) -> Expression:
+    """Return the statement over the views and the spine, as a tree.
 
     Parameters
     ----------
     features
-        Definitions with different names.
+        Definitions with different names, at least one.
     timezone
         IANA name of the shop's zone.
     first, last
         The earliest and the latest ``as_of`` of the spine: facts outside of what these can reach are not read.
+    spine
+        Name of the relation with ``position`` (its order), ``person`` and ``as_of``.
     """
-    names = [feature.name for feature in features]
-    if not names:
-        raise ParameterError.of("A table of features", "features", "none", "at least one")
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise ParameterError.of("A table of features", "names", ", ".join(repeated), "different from each other")
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ParameterError.of("A table of features", "timezone", timezone, "an IANA name") from error
-    relations: dict[str, Expression] = {"moments": moments(), "subjects": subjects()}
+    relations: dict[str, Expression] = {"moments": moments(spine), "subjects": subjects()}
     sources: dict[str, str] = {}  # feature → the relation that holds its value
     for future in (False, True):
         for name in ("order_lines", "events", "traits"):

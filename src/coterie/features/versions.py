@@ -16,10 +16,10 @@ def named(name: str, short: str | None = None) -> exp.Table:
     return exp.table_(name, quoted=True, alias=exp.to_identifier(short, quoted=True) if short else None)
 
 
-def moments() -> Expression:
-    """Return the spine with its moments as epoch numbers."""
+def moments(spine: str) -> Expression:
+    """Return the spine, a relation of that name, with its moments as epoch numbers."""
     chosen = [column("position"), column("person"), alias(column("as_of"), "moment")]
-    return exp.select(*chosen, alias(sql.epoch(column("as_of")), "as_of")).from_(named("spine"))
+    return exp.select(*chosen, alias(sql.epoch(column("as_of")), "as_of")).from_(named(spine))
 
 
 def subjects() -> Expression:

@@ -262,7 +262,7 @@ def _sentences(
             rest.append(f"{lower(trait.title)} ({here} against {there})")
     if rest:
         sentences.append(f"What else sets them apart: {listed(rest[:3])}.")
-    elif told:
+    elif told and not any(abs(trait.effect) >= _NOTABLE for trait in traits if _family(trait.feature) not in told):
         sentences.append("In everything else they are much like everybody.")
     return tuple(sentences)
 
@@ -273,7 +273,9 @@ def _family(feature: str) -> str:
 
 
 def _times(count: float) -> str:
-    return {0.0: "never", 1.0: "once", 2.0: "twice"}.get(count, f"{in_words(count, 'count')} times")
+    return {0.0: "never", 1.0: "once", 1.5: "once or twice", 2.0: "twice"}.get(
+        count, f"{in_words(count, 'count')} times"
+    )
 
 
 def listed(parts: list[str]) -> str:

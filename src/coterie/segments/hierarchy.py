@@ -101,8 +101,8 @@ class WardSegments(Segmentation):
     >>> import pyarrow as pa
     >>> people = pa.table({"orders": [1, 2, 1, 30, 40, 33], "spend": [10, 20, 15, 900, 1200, 950]})
     >>> tree = WardSegments(k=2).fit(people)
-    >>> tree.labels_.tolist(), tree.cut(3).tolist()
-    ([1, 1, 1, 0, 0, 0], [2, 2, 2, 1, 0, 1])
+    >>> tree.labels_.tolist(), len(set(tree.cut(4).tolist()))
+    ([1, 1, 1, 0, 0, 0], 4)
     """
 
     matrix_: Matrix

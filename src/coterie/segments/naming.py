@@ -10,7 +10,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "basket_value": ("big-basket", "small-basket"),
     "discount_share": ("bargain-minded", "full-price"),
     "categories": ("all-round", "few-aisle"),
-    "top_category_share": ("single-minded", "wide-choosing"),
+    "top_category_share": ("one-aisle", "wide-choosing"),
     "weekend_share": ("weekend", "weekday"),
     "morning_share": ("morning", ""),
     "evening_share": ("evening", ""),

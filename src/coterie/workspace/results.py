@@ -18,6 +18,7 @@ from coterie.config import Config
 from coterie.errors import StoreError
 from coterie.features.feature import Feature
 from coterie.govern.privacy import shown, small
+from coterie.profiles.profile import Profile
 from coterie.report.quality import FileFate, QualityView, Reason
 from coterie.report.segments import SegmentReport, picture, render
 from coterie.schema import utc_now
@@ -58,12 +59,17 @@ class FeatureTable:
     missing: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the features, in the order of the columns."""
+        return tuple(feature.name for feature in self.features)
+
     def to_json(self) -> dict[str, Any]:
         """Return what the table is, without its rows."""
         return {
             "as_of": self.as_of.isoformat(),
             "people": self.table.num_rows,
-            "features": [feature.name for feature in self.features],
+            "features": list(self.columns),
             "missing": dict(self.missing),
             "refused": dict(self.refused),
             "snapshot": self.snapshot,
@@ -74,6 +80,49 @@ class FeatureTable:
         return (
             f"FeatureTable({self.table.num_rows:,} people × {len(self.features)} features, as of {self.as_of:%Y-%m-%d})"
         )
+
+
+@dataclass(frozen=True)
+class Membership:
+    """The segment that a person is in, by one segmentation.
+
+    Parameters
+    ----------
+    segmentation
+        The published feature, such as ``segment_kmeans``.
+    segment
+        Its name.
+    model_id
+        The registered model.
+    as_of
+        The moment whose past it describes, naive UTC.
+    """
+
+    segmentation: str
+    segment: str
+    model_id: str
+    as_of: datetime
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person: what is known, and which segments they are in.
+
+    Parameters
+    ----------
+    profile
+        What the shop knows. Identifiers are counted, not shown.
+    memberships
+        The newest membership by each segmentation.
+    """
+
+    profile: Profile
+    memberships: tuple[Membership, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        memberships = [{**asdict(one), "as_of": one.as_of.isoformat() + "Z"} for one in self.memberships]
+        return {**self.profile.to_json(), "memberships": memberships}
 
 
 @dataclass(frozen=True)
@@ -143,11 +192,11 @@ class Segmentation:
 
     def report(self, path: str | Path) -> Path:
         """Write the report, one self-contained HTML page, and return where it lies."""
-        return _write(path, render(self.page()))
+        return write_whole(path, render(self.page()))
 
     def picture(self, path: str | Path, *, dark: bool = False) -> Path:
         """Write the overview figure as an SVG file with its own colours, and return where it lies."""
-        return _write(path, picture(self.page(), dark=dark))
+        return write_whole(path, picture(self.page(), dark=dark))
 
     def page(self) -> SegmentReport:
         """Return what the report shows."""
@@ -238,8 +287,8 @@ def quality_view(quality: Quality) -> QualityView:
     )
 
 
-def _write(path: str | Path, text: str) -> Path:
-    """Write text to a file, in whole or not at all."""
+def write_whole(path: str | Path, text: str) -> Path:
+    """Write text to a file, in whole or not at all, and return where it lies."""
     target = Path(path).expanduser().resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

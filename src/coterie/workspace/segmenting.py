@@ -72,7 +72,7 @@ def segment(
         raise ParameterError.of("segment", "horizon_days", horizon_days, "at least 1")
     name = f"segments-{method}"
     seen = shop.facts(Purpose.SEGMENTATION)
-    built = shop.features(seen, as_of, VALUE, progress)
+    built = shop.features(seen, as_of, VALUE, progress, whole=False)
     reused = [f"features of {built.table.num_rows:,} people"] if built.reused else []
     inputs = _fingerprint(built.snapshot, method, k, horizon_days)
     found = shop.registry.latest(name, inputs=inputs) if model is None else shop.registry.get(name, model)
@@ -98,7 +98,7 @@ def segment(
         as_of=built.as_of,
         commit=Commit(f"segment-{found.model_id}-{built.snapshot[:16]}", 1),
     )
-    matrix = getattr(estimator, "matrix_", None) or Matrix(columns=VALUE).fit(built.table)
+    matrix = getattr(estimator, "matrix_", None) or Matrix(columns=built.columns).fit(built.table)
     return Segmentation(
         config=shop.config,
         method=IN_WORDS[method],
@@ -120,7 +120,7 @@ def _train(
     shop: Workspace, seen: Facts, built: FeatureTable, method: str, k: int | None, horizon_days: int, progress: Progress
 ) -> tuple[Segmenter, Figures]:
     """Fit a model and judge it."""
-    estimator = _estimator(method, k, shop.config.minimum_group, progress).fit(built.table)
+    estimator = _estimator(method, k, built.columns, shop.config.minimum_group, progress).fit(built.table)
     evidence = estimator.evidence_ if isinstance(estimator, KMeansSegments) else ()
     progress.step("report card", 0, 1)
     card = _card(shop, seen, built, estimator, method, horizon_days)
@@ -128,13 +128,16 @@ def _train(
     return estimator, Figures(evidence, card, _tree(estimator, built))
 
 
-def _estimator(method: str, k: int | None, minimum_size: int, progress: Progress) -> Segmenter:
+def _estimator(
+    method: str, k: int | None, columns: tuple[str, ...], minimum_size: int, progress: Progress
+) -> Segmenter:
     """Return the estimator of a method, not fitted yet."""
+    weights = {name: weight for name, weight in VALUE_WEIGHTS.items() if name in columns}
     if method == "rfm":
         return RFMSegments()
     if method == "ward":
-        return WardSegments(k or K_OF_WARD, columns=VALUE, weights=VALUE_WEIGHTS)
-    return KMeansSegments(k, columns=VALUE, weights=VALUE_WEIGHTS, minimum_size=minimum_size, progress=progress)
+        return WardSegments(k or K_OF_WARD, columns=columns, weights=weights)
+    return KMeansSegments(k, columns=columns, weights=weights, minimum_size=minimum_size, progress=progress)
 
 
 def _tree(estimator: Segmenter, built: FeatureTable) -> tuple[TreeNode, ...]:
@@ -143,8 +146,8 @@ def _tree(estimator: Segmenter, built: FeatureTable) -> tuple[TreeNode, ...]:
         return ()
     if isinstance(estimator, WardSegments):
         return estimator.tree()
-    tree = WardSegments(int(estimator.k_), columns=VALUE, weights=VALUE_WEIGHTS).fit(built.table)
-    return tree.tree(labels=estimator.labels_)
+    tree = _estimator("ward", int(estimator.k_), built.columns, 1, SILENT).fit(built.table)
+    return tree.tree(labels=estimator.labels_) if isinstance(tree, WardSegments) else ()
 
 
 def _card(
@@ -155,8 +158,8 @@ def _card(
     table, judged = built.table, estimator
     if observed_until(seen.warehouse) < built.as_of + horizon - timedelta(days=1):
         try:
-            table = shop.features(seen, built.as_of - horizon, VALUE, SILENT).table
-            judged = _estimator(method, getattr(estimator, "k_", None), 1, SILENT).fit(table)
+            table = shop.features(seen, built.as_of - horizon, built.features, SILENT).table
+            judged = _estimator(method, getattr(estimator, "k_", None), built.columns, 1, SILENT).fit(table)
         except DataError:  # the shop is younger than one horizon: nothing to judge by
             return None
     outcomes = batch.table(
@@ -180,7 +183,7 @@ def _card(
             as_of=table["as_of"][0].as_py(),
             horizon_days=horizon_days,
             stability=stability,
-            columns=VALUE,
+            columns=built.columns,
             currency=shop.config.currency,
         )
     except DataError:  # too few people to say anything

@@ -37,12 +37,12 @@ from coterie.ops.runs import RUNS, Run, record
 from coterie.profiles.profile import Profile
 from coterie.profiles.resolution import EDGES, link, person_of
 from coterie.progress import SILENT, Progress
-from coterie.schema import IdentifierKind, Purpose
+from coterie.schema import IdentifierKind, Purpose, utc_now
 from coterie.store.ports import Archive, Lake, Ledger, Vault
 from coterie.store.warehouse import Warehouse
 from coterie.workspace.facts import PERSONAL, SHARED, Facts, attach, facts
-from coterie.workspace.results import FeatureTable, Segmentation
-from coterie.workspace.segmenting import segment
+from coterie.workspace.results import FeatureTable, Membership, Person, Segmentation
+from coterie.workspace.segmenting import METHODS, segment
 
 LEDGER = (*LEDGER_TABLES, CONSENTS, BASES, EDGES, AUDIT, AUDIT_HEAD, RUNS, MODELS)
 LAKE = (*LAKE_TABLES, published.PUBLISHED, published.SNAPSHOTS)
@@ -218,17 +218,28 @@ class Workspace:
             run.facts = {"model_id": made.model_id, "people": made.people, "segments": len(made.segments)}
         return made
 
-    def show(self, identifier: str) -> Profile:
+    def show(self, identifier: str) -> Person:
         """Show what is known of one person, found by an identifier such as ``customer_id=1234``; goes on the audit."""
         subject = self._subject(identifier)
         attach(self.warehouse, self.lake, self.ledger, (*PERSONAL, *SHARED), None)
         profile = Profile.of(self.warehouse, subject, vault=self.vault)
         self.gate.audit.append("show", "one person", {"by": identifier.partition("=")[0]})
-        return profile
+        memberships = []
+        for method in METHODS:
+            found = published.read(self.warehouse, f"segment_{method}", at=utc_now())
+            memberships += [
+                Membership(f"segment_{method}", row["label"], row["version"], row["as_of"])
+                for row in found.filter(pc.equal(found["person"], profile.person)).to_pylist()
+            ]
+        return Person(profile, tuple(memberships))
 
     def export(self, identifier: str) -> dict[str, pa.Table]:
         """Export everything that is kept about one person (GDPR articles 15 and 20), by table."""
         return requests.export_person(self.holders(), self._person(identifier), audit=self.gate.audit)
+
+    def exported(self, identifier: str) -> str:
+        """Return :meth:`export` as JSON that people can read and programs can take over."""
+        return requests.exported_json(self.export(identifier))
 
     def forget(self, identifier: str, *, dry_run: bool = False) -> ErasureReceipt:
         """Erase one person from every table and file of the shop (GDPR article 17).
@@ -275,13 +286,18 @@ class Workspace:
         as_of: str | date | datetime | None,
         features: Sequence[Feature | str] | None,
         progress: Progress,
+        *,
+        whole: bool = True,
     ) -> FeatureTable:
-        """Return features of everybody in the facts at a moment, read back where they were built before."""
+        """Return features of everybody in the facts at a moment, read back where they were built before.
+
+        With ``whole``, a feature that was asked for and cannot be built is an error; else it is left out and named.
+        """
         moment = seen.newest() if as_of is None else self.config.moment(as_of)
         spine = seen.spine(moment)
         asked = tuple(CATALOG[item] if isinstance(item, str) else item for item in features or CATALOG)
         missing = catalog.available(self.warehouse, asked)
-        if features is not None and missing:
+        if features is not None and missing and whole:
             name, why = next(iter(missing.items()))
             raise ParameterError(f"The feature {name!r} cannot be built: {why}.", hint="ingest that, or leave it out.")
         wanted = tuple(feature for feature in asked if feature.name not in missing)

@@ -1,0 +1,182 @@
+"""What every lake does, whatever keeps it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from coterie.errors import ParameterError, StoreError
+from coterie.schema import TIME, Table
+from coterie.store.lake import DeltaLake, MemoryLake
+from coterie.store.ports import Commit, Lake
+from coterie.store.warehouse import Warehouse
+
+CLICKS = Table(
+    "clicks",
+    pa.schema(
+        [
+            ("id", pa.string()),
+            ("subject", pa.int64()),
+            ("occurred_at", TIME),
+            ("amount", pa.float64()),
+            ("good", pa.bool_()),
+            ("raw", pa.binary()),
+        ]
+    ),
+    ("id",),
+    "Clicks of a test.",
+    subject="subject",
+)
+PLACES = Table("places", pa.schema([("name", pa.string()), ("size", pa.int32())]), ("name",), "Places of a test.")
+
+
+@pytest.fixture(params=["delta", "delta in an odd place", "memory"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
+    odd = {"delta": "lake", "delta in an odd place": "shop=1/Zoë's #1 lake?*"}
+    made: Lake = DeltaLake(tmp_path / odd[request.param]) if request.param in odd else MemoryLake()
+    made.create(CLICKS, PLACES)
+    return made
+
+
+def clicks(*subjects: int | None, day: int = 0) -> pa.Table:
+    at = datetime(2026, 1, 1, 0, 0, 0, 1) + timedelta(days=day)
+    return CLICKS.rows(
+        [
+            {
+                "id": f"{day}-{n}",
+                "subject": subject,
+                "occurred_at": at,
+                "amount": n / 3,
+                "good": n % 2 == 0,
+                "raw": b"\0",
+            }
+            for n, subject in enumerate(subjects)
+        ]
+    )
+
+
+def rows(lake: Lake, table: Table = CLICKS) -> pa.Table:
+    """What a reader sees, in the order of the key."""
+    with Warehouse(lake, threads=1) as warehouse:
+        warehouse.attach_tables(table)
+        assert warehouse.query(f"FROM {table.name}").schema.names == table.schema.names
+        return warehouse.query(f"FROM {table.name} ORDER BY {', '.join(table.key)}")
+
+
+def test_a_new_table_is_empty_and_typed(lake: Lake) -> None:
+    assert lake.tables() == ["clicks", "places"]
+    assert lake.source(CLICKS).equals(CLICKS.empty())  # type: ignore[union-attr]
+    assert lake.count(CLICKS) == 0
+    assert lake.applied(CLICKS, "import-1") is None
+    assert rows(lake).schema == CLICKS.schema
+
+
+def test_appended_rows_come_back_as_they_were(lake: Lake) -> None:
+    first, second = clicks(5, None, -1), clicks(2**63 - 1, 5, day=1)
+    assert lake.append(CLICKS, first)
+    assert lake.append(CLICKS, second.select(CLICKS.schema.names[::-1]))
+    assert lake.count(CLICKS) == 5
+    assert rows(lake).equals(pa.concat_tables([first, second]))
+    assert lake.count(PLACES) == 0
+
+
+def test_every_commit_changes_the_version(lake: Lake) -> None:
+    versions = [lake.version(CLICKS)]
+    for change in (
+        lambda: lake.append(CLICKS, clicks(1)),
+        lambda: lake.append(CLICKS, clicks(2, day=1)),
+        lambda: lake.append(CLICKS, CLICKS.empty(), Commit("import-1", 0)),
+        lambda: lake.compact(CLICKS),
+        lambda: lake.delete(CLICKS, "subject", [1]),
+    ):
+        change()
+        versions.append(lake.version(CLICKS))
+    assert versions == sorted(set(versions))
+    lake.create(CLICKS)
+    assert lake.version(CLICKS) == versions[-1]
+
+
+def test_a_commit_is_applied_once(lake: Lake) -> None:
+    assert lake.append(CLICKS, clicks(1), Commit("import-1", 1))
+    assert not lake.append(CLICKS, clicks(1), Commit("import-1", 1))
+    assert not lake.append(CLICKS, clicks(1, day=9), Commit("import-1", 0))
+    assert lake.append(CLICKS, clicks(2, day=1), Commit("import-1", 5))
+    assert lake.append(CLICKS, clicks(3, day=2), Commit("import-2", 0))
+    assert lake.append(PLACES, PLACES.rows([{"name": "till"}]), Commit("import-1", 1))
+    assert lake.applied(CLICKS, "import-1") == 5
+    assert lake.applied(CLICKS, "import-2") == 0
+    assert rows(lake)["subject"].to_pylist() == [1, 2, 3]
+
+
+def test_an_empty_commit_is_remembered(lake: Lake) -> None:
+    assert lake.append(CLICKS, CLICKS.empty(), Commit("import-1", 3))
+    assert not lake.append(CLICKS, clicks(1), Commit("import-1", 3))
+    assert lake.append(CLICKS, CLICKS.empty())
+    assert lake.count(CLICKS) == 0
+
+
+def test_deleted_rows_are_gone_and_others_stay(lake: Lake) -> None:
+    lake.append(CLICKS, clicks(1, 2, None, 3), Commit("import-1", 0))
+    lake.append(CLICKS, clicks(2, 2, day=1))
+    lake.append(CLICKS, clicks(4, day=2))
+    assert lake.delete(CLICKS, "subject", [2, 4, 99, 2]) == 4
+    assert rows(lake).equals(clicks(1, 2, None, 3).take([0, 2, 3]))
+    assert lake.delete(CLICKS, "subject", [2]) == 0
+    assert lake.delete(CLICKS, "subject", []) == 0
+    assert lake.applied(CLICKS, "import-1") == 0
+    assert lake.delete(CLICKS, "subject", [1, 3]) == 2
+    assert rows(lake)["subject"].to_pylist() == [None]
+
+
+def test_a_table_can_be_emptied_and_filled_again(lake: Lake) -> None:
+    lake.append(CLICKS, clicks(1, 2))
+    assert lake.delete(CLICKS, "subject", range(1000)) == 2
+    assert lake.source(CLICKS).equals(CLICKS.empty())  # type: ignore[union-attr]
+    lake.append(CLICKS, clicks(3))
+    assert rows(lake)["subject"].to_pylist() == [3]
+
+
+@pytest.mark.parametrize("column", ["id", "amount", "colour"])
+def test_only_integer_columns_choose_what_is_deleted(lake: Lake, column: str) -> None:
+    with pytest.raises(ParameterError, match=column):
+        lake.delete(CLICKS, column, [1])
+
+
+def test_compaction_changes_no_row(lake: Lake) -> None:
+    for day in range(6):
+        lake.append(CLICKS, clicks(9 - day, None, 3, day=day), Commit("import-1", day))
+    before = rows(lake)
+    lake.compact(CLICKS)
+    assert rows(lake).equals(before)
+    assert lake.count(CLICKS) == 18
+    assert lake.applied(CLICKS, "import-1") == 5
+    lake.append(CLICKS, clicks(7, day=7))
+    assert lake.delete(CLICKS, "subject", [3]) == 6
+    lake.compact(CLICKS)
+    assert rows(lake)["subject"].to_pylist() == [9, None, 8, None, 7, None, 6, None, 5, None, 4, None, 7]
+
+
+def test_a_table_without_subjects_is_compacted_by_its_key(lake: Lake) -> None:
+    for name in "cab":
+        lake.append(PLACES, PLACES.rows([{"name": name, "size": 1}]))
+    lake.compact(PLACES)
+    with Warehouse(lake) as warehouse:
+        warehouse.attach_tables(PLACES)
+        assert warehouse.query("FROM places")["name"].to_pylist() == ["a", "b", "c"]
+    lake.compact(CLICKS)
+    assert lake.count(CLICKS) == 0
+
+
+def test_other_columns_are_named(lake: Lake) -> None:
+    changed = Table("places", pa.schema([("name", pa.int64()), ("more", TIME)]), ("name",), "Changed.")
+    for use in (lake.create, lake.source, lake.count, lambda table: lake.append(table, table.empty())):
+        with pytest.raises(StoreError, match=r"more is missing; size is not known; name is string, not int64"):
+            use(changed)
+    with pytest.raises(StoreError, match="no table 'nowhere'"):
+        lake.count(Table("nowhere", PLACES.schema, ("name",), "Never made."))
+    with pytest.raises(StoreError, match="lacks size and has colour"):
+        lake.append(PLACES, pa.table({"name": ["a"], "colour": ["red"]}))
+    assert lake.count(PLACES) == 0
