@@ -21,10 +21,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 
 import looks
 
 HORIZON = 91
+RESAMPLES = 500
 MOMENTS = {"june": date(2017, 6, 1), "september": date(2017, 9, 1)}
 REPORTED = "september"
 
@@ -78,20 +80,25 @@ def quantiles(values: npt.NDArray[np.float64], parts: int) -> npt.NDArray[np.int
     return np.searchsorted(np.quantile(values, np.arange(1, parts) / parts), values).astype(np.int64)
 
 
-def report(table: Any, future: Any, columns: tuple[str, ...], weights: Mapping[str, float]) -> list[dict[str, Any]]:
+def report(
+    table: Any, future: Any, columns: tuple[str, ...], weights: Mapping[str, float], count: int = RESAMPLES
+) -> list[dict[str, Any]]:
     """Judge every method; one dictionary a row, in the order of ``methods``."""
     from coterie.evaluation import metrics
     from coterie.evaluation.comparison import difference
     from coterie.evaluation.intervals import bootstrap, resamples
     from coterie.evaluation.splits import folds
 
+    # People's keys are random in each shop: folds and resamples follow what is known of people instead.
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in columns])
+    table, future = table.take(order), future.take(order)
     spend = np.nan_to_num(np.asarray(future[f"future_spend_{HORIZON}d"].to_numpy(zero_copy_only=False), dtype=float))
     y, gone = (
         np.log1p(spend / 100.0),
         np.asarray(future[f"churned_{HORIZON}d"].to_numpy(zero_copy_only=False), dtype=float),
     )
     n = len(y)
-    fold, draws = folds(n, 5, outcome=gone, seed=0), resamples(n, 500, seed=0)
+    fold, draws = folds(n, 5, outcome=gone, seed=0), resamples(n, count, seed=0)
     judged: dict[str, tuple[str, Any, Callable[..., float], Callable[..., float]]] = {}
     for name, (role, groups) in methods(table, columns, weights).items():
         if role == "ceiling":
@@ -157,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
         "as_of": f"{moment:%Y-%m-%d}",
         "horizon_days": HORIZON,
         "folds": 5,
-        "resamples": 500,
+        "resamples": RESAMPLES,
     }
     with looks.look("complete_journey.py", configuration, draft=asked.draft, holdout=asked.window == REPORTED) as taken:
         table, future = households(moment)

@@ -24,7 +24,7 @@ def test_the_judge_ranks_a_telling_past_above_chance_and_below_the_ceiling() -> 
     gone = rng.random(n) < 1 / (1 + np.exp(2 * level + 1))
     spend = np.where(gone, 0, np.rint(np.exp(8 + level))).astype(np.int64)
     future = pa.table({"future_spend_91d": spend, "churned_91d": gone.astype(np.int64)})
-    rows = {row["method"]: row for row in complete_journey.report(table, future, FEATURES, {})}
+    rows = {row["method"]: row for row in complete_journey.report(table, future, FEATURES, {}, 40)}
     best, chance = rows["k-means, log-scaled, 8"], rows["random, 8"]
     single = rows["each household: ridge, logistic"]
     assert chance["r2"].value < 0.02 < 0.3 < best["r2"].value
@@ -33,6 +33,11 @@ def test_the_judge_ranks_a_telling_past_above_chance_and_below_the_ceiling() -> 
     assert single["auc"].value > best["auc"].value - 0.02
     assert best["r2_in_sample"] > best["r2"].value  # out of fold is the stricter figure
     assert best["groups"] == 8
+    mixed = rng.permutation(n)
+    again = complete_journey.report(table.take(mixed), future.take(mixed), FEATURES, {}, 40)
+    assert {row["method"]: row["r2"] for row in again if not row["method"].startswith("random")} == {
+        name: row["r2"] for name, row in rows.items() if not name.startswith("random")
+    }
     naive = [row for row in rows.values() if row["role"] == "baseline"]
     strongest = max(naive, key=lambda row: row["r2"].value)
     assert strongest["r2_gap"].low == strongest["r2_gap"].high == 0.0

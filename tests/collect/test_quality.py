@@ -66,7 +66,7 @@ def test_a_report_by_hand(shop: Any) -> None:
     }
     assert found.problems == (
         "1 of 5 rows of lines.csv are set aside: 1 × has an amount or a discount that is no finite number below a "
-        "billion thousands; 1 × names nobody: no identifier, or one such as 'null' that stands for none.",
+        "trillion; 1 × names nobody: no identifier, or one such as 'null' that stands for none.",
         "1 order lines (33%) name a product that no table of products has.",
     )
     assert found.received == 9

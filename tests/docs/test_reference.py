@@ -14,7 +14,7 @@ from coterie.workspace import Workspace
 from pages import DOCS
 
 # Public for those who build on a Workspace, and no verbs of the shop.
-PARTS = {"close", "facts", "features", "holders", "settings", "write"}
+PARTS = {"close", "exported", "facts", "features", "holders", "settings", "write"}
 PUBLIC = {name for name, _ in inspect.getmembers(Workspace, inspect.isfunction) if not name.startswith("_")}
 VERBS = sorted(PUBLIC - PARTS)
 

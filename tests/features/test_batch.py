@@ -105,7 +105,7 @@ def test_every_aggregation_is_judged_in_every_window() -> None:
     assert {shape[0].kind for shape in SHAPES} == set(KINDS)
 
 
-@settings(max_examples=45, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     history=histories(),
     features=st.lists(st.sampled_from([*EVERYTHING, *FUTURE]), min_size=1, max_size=16, unique_by=lambda f: f.name),
@@ -125,7 +125,7 @@ RULES: list[Rule] = [
 ]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories(), chosen=st.lists(st.tuples(*[st.integers(0, 99)] * 3), min_size=1, max_size=8))
 def test_rules_choose_the_facts_that_the_twin_chooses(
     shop: Shop, history: History, chosen: list[tuple[int, int, int]]
@@ -161,21 +161,40 @@ def test_a_spine_of_several_moments_is_several_spines(
     assert_same(together, pa.concat_tables(apart).to_pylist())
 
 
-def counts(shop: Shop, lines: list[dict[str, Any]], days: float, as_of: datetime = AS_OF) -> int:
-    feature = Feature("n", ORDER, Aggregation("count"), window=Window(days), unit="count")
+def counts(shop: Shop, lines: list[dict[str, Any]], days: float, on: str = ORDER) -> int:
+    feature = Feature("n", on, Aggregation("count"), window=Window(days), unit="count")
     history = History(order_lines=lines, person_of=[itself(1)])
-    number: int = batch.table(shop(history), [feature], spine((1, as_of)), timezone="UTC")["n"][0].as_py()
+    number: int = batch.table(shop(history), [feature], spine((1, AS_OF)), timezone="UTC")["n"][0].as_py()
     return number
 
 
+@pytest.mark.parametrize("on", [ORDER, ORDER_LINE])  # lines outside of all windows are left out early, orders are not
 @pytest.mark.parametrize("days", [30, 7, 0.25])
-def test_windows_hold_their_first_and_last_moment(shop: Shop, days: float) -> None:
+def test_windows_hold_their_first_and_last_moment(shop: Shop, days: float, on: str) -> None:
     tail = Window(days).tail(AS_OF)
     assert tail is not None
-    assert counts(shop, [order_line(1, 1, tail)], days) == 1
-    assert counts(shop, [order_line(1, 1, tail - MICROSECOND)], days) == 0
-    assert counts(shop, [order_line(1, 1, AS_OF)], days) == 1
-    assert counts(shop, [order_line(1, 1, AS_OF + MICROSECOND)], days) == 0
+    assert counts(shop, [order_line(1, 1, tail)], days, on) == 1
+    assert counts(shop, [order_line(1, 1, tail - MICROSECOND)], days, on) == 0
+    assert counts(shop, [order_line(1, 1, AS_OF)], days, on) == 1
+    assert counts(shop, [order_line(1, 1, AS_OF + MICROSECOND)], days, on) == 0
+
+
+def test_a_product_is_what_it_was_when_it_was_sold(shop: Shop) -> None:
+    changed = datetime(2026, 2, 1)
+    product = {"source": "shop", "product_id": "p", "import_id": 1}
+    products = [
+        {**product, "available_at": datetime(2026, 1, 1), "category": "old", "row": 1},
+        {**product, "available_at": changed, "category": "mended", "row": 2},
+        {**product, "available_at": changed, "category": "new", "row": 3},
+    ]
+    category = Feature("category", ORDER_LINE, Aggregation("last"), "category", unit="text")
+    number = Feature("number", ORDER_LINE, Aggregation("count"), unit="count")
+    sold = {datetime(2025, 1, 1): "old", changed - MICROSECOND: "old", changed: "new", changed + MICROSECOND: "new"}
+    for moment, expected_category in sold.items():
+        lines = [order_line(1, 1, moment, product_id="p")]
+        warehouse = shop(History(order_lines=lines, products=products, person_of=[itself(1)]))
+        answer = batch.table(warehouse, [category, number], spine((1, AS_OF)), timezone="UTC").to_pylist()[0]
+        assert (answer["category"], answer["number"]) == (expected_category, 1)
 
 
 def test_what_was_not_yet_known_does_not_count(shop: Shop) -> None:
@@ -337,3 +356,36 @@ def test_the_statement_keeps_to_the_dialect_and_is_written_for_spark() -> None:
     written = sql.render(tree, "spark")
     assert "UNIX_MICROS" in written
     assert "EPOCH_US" not in written
+
+
+def test_gaps_are_between_facts_that_count(shop: Shop) -> None:
+    days = ((1, "web"), (2, "store"), (3, "web"), (8, "store"), (9, "web"))
+    lines = [order_line(day, 1, datetime(2026, 3, day), channel=channel) for day, channel in days]
+    web = Compare("channel", "=", "web")
+    features = [
+        Feature("mean", ORDER, Aggregation("gap_mean"), where=web, unit="days"),
+        Feature("std", ORDER, Aggregation("gap_std"), where=web, unit="days"),
+        Feature("recent", ORDER, Aggregation("gap_std"), window=Window(25), where=web, unit="days"),
+        Feature("all", ORDER, Aggregation("gap_std"), unit="days"),
+    ]
+    answer = batch.table(
+        shop(History(order_lines=lines, person_of=[itself(1)])), features, spine((1, AS_OF)), timezone="UTC"
+    ).to_pylist()[0]
+    assert answer["mean"] == 4
+    assert answer["std"] == pytest.approx(math.sqrt(8))  # of 2 and 6 days
+    assert answer["recent"] is None  # the window begins on 6 March: one order, no gap
+    assert answer["all"] == pytest.approx(2)  # of 1, 1, 5 and 1 days
+
+
+def test_a_trait_without_a_date_holds_from_the_start_until_a_dated_one(shop: Shop) -> None:
+    age = {"source": "shop", "subject": 1, "trait": "age", "import_id": 1}
+    dated = datetime(2026, 2, 1)
+    traits = [
+        {**age, "value": "30", "row": 9},
+        {**age, "value": "31", "row": 1, "import_id": 2},
+        {**age, "value": "32", "row": 3, "occurred_at": dated, "available_at": dated + timedelta(days=1)},
+    ]
+    warehouse = shop(History(traits=traits, person_of=[itself(1)]))
+    rows = spine((1, datetime(2020, 1, 1)), (1, dated), (1, dated + timedelta(days=1)))
+    answer = batch.table(warehouse, [CATALOG["age"]], rows, timezone="UTC")
+    assert answer["age"].to_pylist() == ["31", "31", "32"]  # the later import, then the dated one once it is known

@@ -121,7 +121,7 @@ RULES = (
     Rule("no_amount", "has no amount", "", (ORDER,), 'amount IS NULL AND NOT "amount#given"'),
     Rule(
         "bad_amount",
-        "has an amount or a discount that is no finite number below a billion thousands",
+        "has an amount or a discount that is no finite number below a trillion",
         'if the file writes 1.234,50, say decimal = ",".',
         (ORDER, EVENT),
         '(amount IS NULL AND "amount#given") OR {bad_discount}',

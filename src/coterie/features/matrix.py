@@ -20,7 +20,8 @@ SCALINGS = ("log-robust", "log-standard", "robust", "standard")
 KEYS = ("person", "as_of")  # never features
 
 _CLIP = 0.005  # the outermost half per cent on either side is pulled in
-_SKEWED = 1.0  # log1p above this skewness
+_SKEWED = 1.0  # numbers are logged above this skewness
+_COIN = 0.01  # money is logged in units of its first percentile: a small amount, not a cent, counts as 1
 _RARE = 0.02  # a level that fewer people have goes to "other"
 _LEVELS = 20  # at most that many levels of a text column are kept apart
 _NORMAL_IQR = 1.3489795003921634  # interquartile range of the standard normal distribution
@@ -28,12 +29,13 @@ _NORMAL_IQR = 1.3489795003921634  # interquartile range of the standard normal d
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """What fit learnt about a column of numbers: ``(clip(log1p?(fill(x)), low, high) - centre) / scale * weight``."""
+    """What fit learnt about a column: ``(clip(log1p?(fill(x) / per), low, high) - centre) / scale * weight``."""
 
     name: str
     unit: str
     fill: float
     log: bool
+    per: float
     low: float
     high: float
     centre: float
@@ -47,7 +49,7 @@ class NumberColumn:
 
     def transform(self, frame: nw.DataFrame[Any]) -> list[NDArray[np.float64]]:
         """Return one column of floats, shape (people,)."""
-        values = _prepare(_numbers(frame, self.name), self.fill, self.log)
+        values = _prepare(_numbers(frame, self.name), self.fill, self.per if self.log else None)
         return [(np.clip(values, self.low, self.high) - self.centre) / self.scale * self.weight]
 
 
@@ -83,7 +85,9 @@ class Matrix:
 
     * Missing, by unit: ``money`` and ``count`` are 0 (nothing happened); ``days`` are the longest seen at fit (longer
       ago than for anybody else); ``share`` and ``number`` are the median at fit (unknown).
-    * ``log1p`` where a column of unit money, count, days or number is never negative and its skewness exceeds 1.
+    * ``log1p`` where a column of unit money, count or days is never negative, and of unit number where its skewness
+      exceeds 1 as well. Money is first divided by the first percentile of its positive amounts: in cents, the log would
+      tell 0 from the smallest amount much further apart than that from the largest.
     * Winsorised at the .5 and 99.5 per cent quantiles of fit.
     * ``robust`` scaling takes the median and the interquartile range of a normal distribution (IQR / 1.349), and the
       standard deviation where that is more than twice as large (many zeros); ``standard`` mean and standard deviation.
@@ -282,21 +286,22 @@ class Matrix:
             return "nobody has a value"
         unit = (self.units or {}).get(name) or _unit_of(name, data.schema[name])
         fill = {"money": 0.0, "count": 0.0, "days": float(known.max())}.get(unit, float(np.median(known)))
-        plain = _prepare(values, fill, log=False)
+        plain = _prepare(values, fill, None)
         wanted = self.scaling.startswith("log-") and unit != "share" and plain.min() >= 0
-        log = bool(wanted and _skewness(plain) > _SKEWED)
-        full = _prepare(values, fill, log)
+        log = bool(wanted and (unit != "number" or _skewness(plain) > _SKEWED))
+        per = float(np.quantile(plain[plain > 0], _COIN)) if unit == "money" and (plain > 0).any() else 1.0
+        full = _prepare(values, fill, per if log else None)
         low, high = (float(limit) for limit in np.quantile(full, (_CLIP, 1 - _CLIP)))
         clipped = np.clip(full, low, high)
         spread = float(clipped.std())
         if not spread > 1e-12 * max(abs(low), abs(high)):
             return "all people are alike" if full.min() == full.max() else "fewer than one person in 200 differs"
         if self.scaling.endswith("standard"):
-            return NumberColumn(name, unit, fill, log, low, high, float(clipped.mean()), spread, weight)
+            return NumberColumn(name, unit, fill, log, per, low, high, float(clipped.mean()), spread, weight)
         quartiles = np.quantile(clipped, (0.25, 0.5, 0.75))
         robust = float(quartiles[2] - quartiles[0]) / _NORMAL_IQR
         scale = robust if 2 * robust >= spread else spread
-        return NumberColumn(name, unit, fill, log, low, high, float(quartiles[1]), scale, weight)
+        return NumberColumn(name, unit, fill, log, per, low, high, float(quartiles[1]), scale, weight)
 
     def _text(self, data: nw.DataFrame[Any], name: str, weight: float) -> TextColumn | str:
         counts = dict(_texts(data, name).value_counts(name="count").iter_rows())
@@ -342,9 +347,10 @@ def _texts(frame: nw.DataFrame[Any], name: str) -> nw.Series[Any]:
     return frame.get_column(name).cast(nw.String).fill_null(_MISSING)
 
 
-def _prepare(values: NDArray[np.float64], fill: float, log: bool) -> NDArray[np.float64]:
+def _prepare(values: NDArray[np.float64], fill: float, per: float | None) -> NDArray[np.float64]:
+    """Fill what is missing, and log it in units of ``per`` unless that is None."""
     filled = np.where(np.isfinite(values), values, fill)
-    return np.log1p(np.maximum(filled, 0.0)) if log else filled
+    return filled if per is None else np.log1p(np.maximum(filled, 0.0) / per)
 
 
 def _skewness(values: NDArray[np.float64]) -> float:

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import narwhals as nw
 import numpy as np
 
-from coterie.config import minor_units
+from coterie.charts.numbers import count, quantity
 from coterie.errors import NoVariationError, ParameterError
 from coterie.features.matrix import KEYS, Matrix
 from coterie.segments.naming import distinct_names
@@ -18,7 +18,6 @@ from coterie.segments.people import SPEND, Floats, Ints, numbers, one_order, rea
 Unit = Literal["money", "count", "days", "share", "number"]
 UNITS = ("money", "count", "days", "share", "number")
 
-_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "BRL": "R$"}
 _FAMILIES = (
     ("orders", "often"),
     ("active_days", "often"),
@@ -201,29 +200,6 @@ def effects(data: nw.DataFrame[Any], groups: Ints, meta: Mapping[str, tuple[str,
     return {name: np.bincount(place, weights=X[:, column]) / size for column, name in enumerate(matrix.columns_)}
 
 
-def in_words(amount: float, unit: str, currency: str = "USD") -> str:
-    """Write a figure as people read it.
-
-    >>> in_words(123456, "money"), in_words(0.256, "share"), in_words(1.4, "days"), in_words(12, "count")
-    ('$1,235', '26 %', '1.4 days', '12')
-    >>> in_words(999, "money", "EUR"), in_words(50000, "money", "JPY"), in_words(float("nan"), "days")
-    ('€9.99', '¥50,000', 'unknown')
-    """
-    if not np.isfinite(amount):
-        return "unknown"
-    if unit == "money":
-        places = minor_units(currency)
-        whole = amount / 10**places
-        sign = "-" if whole < 0 else ""
-        return f"{sign}{_SYMBOLS.get(currency, currency + ' ')}{abs(whole):,.{places if abs(whole) < 100 else 0}f}"
-    if unit == "share":
-        return (
-            f"{amount:.0%}".replace("%", " %") if amount >= 0.095 or amount == 0 else f"{amount:.1%}".replace("%", " %")
-        )
-    figure = f"{amount:,.0f}" if abs(amount) >= 10 or amount == round(amount) else f"{amount:,.1f}"
-    return f"{figure} day{'' if figure == '1' else 's'}" if unit == "days" else figure
-
-
 def median(values: Floats) -> float:
     """Return the median of the known values; NaN when none is known."""
     known_values = values[~np.isnan(values)]
@@ -234,27 +210,29 @@ def _sentences(
     size: int, share: float, worth: float, value_share: float, traits: tuple[Trait, ...], currency: str
 ) -> tuple[str, ...]:
     by_name = {trait.feature: trait for trait in traits}
+
+    def told_as(amount: float, unit: str) -> str:
+        return quantity(amount, unit, currency)
+
     people = "person" if size == 1 else "people"
     first = (
-        f"{size:,} {people} ({in_words(share, 'share')} of all) brought {in_words(value_share, 'share')} of all spend: "
-        f"{in_words(worth, 'money', currency)}."
+        f"{size:,} {people} ({told_as(share, 'share')} of all) brought {told_as(value_share, 'share')} of all spend: "
+        f"{told_as(worth, 'money')}."
     )
     said: list[str] = []
     if trait := by_name.get("orders"):
-        said.append(f"has ordered {_times(trait.typical)} (everybody: {in_words(trait.base, 'count')})")
+        said.append(f"has ordered {_times(trait.typical)} (everyone: {told_as(trait.base, 'count')})")
     if trait := by_name.get("basket_value"):
-        said.append(
-            f"spends {in_words(trait.typical, 'money', currency)} an order ({in_words(trait.base, 'money', currency)})"
-        )
+        said.append(f"spends {told_as(trait.typical, 'money')} an order ({told_as(trait.base, 'money')})")
     if trait := by_name.get("recency_days"):
-        said.append(f"was last here {in_words(trait.typical, 'days')} ago ({in_words(trait.base, 'days')})")
+        said.append(f"was last here {told_as(trait.typical, 'days')} ago ({told_as(trait.base, 'days')})")
     sentences = [first]
     if said:
-        sentences.append(f"A typical one {listed(said)}.")
+        sentences.append(f"Typically, one of them {listed(said)}.")
     told = {_family(name) for name in ("orders", "basket_value", "recency_days") if name in by_name}
     rest: list[str] = []
     for trait in traits:  # the strongest first, one of each family
-        here, there = in_words(trait.typical, trait.unit, currency), in_words(trait.base, trait.unit, currency)
+        here, there = told_as(trait.typical, trait.unit), told_as(trait.base, trait.unit)
         gap = trait.typical - trait.base
         telling = abs(trait.effect) >= _NOTABLE and abs(gap) >= _VISIBLE * abs(trait.base) and gap * trait.effect > 0
         if telling and here != there and _family(trait.feature) not in told:
@@ -272,10 +250,8 @@ def _family(feature: str) -> str:
     return next((family for start, family in _FAMILIES if feature.startswith(start)), feature)
 
 
-def _times(count: float) -> str:
-    return {0.0: "never", 1.0: "once", 1.5: "once or twice", 2.0: "twice"}.get(
-        count, f"{in_words(count, 'count')} times"
-    )
+def _times(number: float) -> str:
+    return {0.0: "never", 1.0: "once", 1.5: "once or twice", 2.0: "twice"}.get(number, f"{count(number)} times")
 
 
 def listed(parts: list[str]) -> str:

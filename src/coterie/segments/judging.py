@@ -60,8 +60,8 @@ class _Judge:
 
     def questions(self) -> list[tuple[str, Figure, Floats, Callable[[_Judged], Floats]]]:
         """Return what is asked: its name, the figure, the truth, and where a grouping's answer is."""
-        spend = ("Future spend", r2, self.logged, lambda one: one.spend)
-        churn = ("Churn", auc, self.churned, lambda one: one.churn)
+        spend = ("future spend (R² out of fold)", r2, self.logged, lambda one: one.spend)
+        churn = ("who stays away (AUC out of fold)", auc, self.churned, lambda one: one.churn)
         return [spend, churn] if self.ranks else [spend]
 
     def group(self, method: str, role: Role, groups: Ints, note: str = "") -> _Judged:
@@ -199,23 +199,23 @@ def _verdict(judge: _Judge, model: _Judged, baselines: Sequence[_Judged], stable
     fine = [one for one in baselines if one not in coarse]
     said = []
     for what, figure, truth, of in judge.questions():
-        for kind, others in (("baseline of similar size", coarse), ("finer baseline", fine)):
+        for kind, others in (("simple grouping", coarse), ("finer grouping", fine)):
             if not others:
                 continue
             best = max(others, key=lambda other: figure(truth, of(other)))
             gap = difference(_on(figure, truth, of(model)), _on(figure, truth, of(best)), judge.draws)
             found = verdict(gap)
-            if kind == "finer baseline" and found == "better":
+            if kind == "finer grouping" and found == "better":
                 continue  # a finer grouping that loses says nothing
-            words = {"better": "better than", "worse": "WORSE than", "no different": "not told apart from"}[found]
+            words = {"better": "better than", "worse": "WORSE than", "no different": "about as well as"}[found]
             said.append(
-                f"{what}: {model.row.method} ({k} groups) is {words} the strongest {kind}, {best.row.method} "
-                f"({best.row.k} groups), by {gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] out of fold."
+                f"These {k} segments tell {what} {words} the strongest {kind}, {best.row.method} "
+                f"({best.row.k} groups): {gap.value:+.3f}, from {gap.low:+.3f} to {gap.high:+.3f}."
             )
     if stable:
         weak, weakest = sum(one.value < STABLE for one in stable), min(one.value for one in stable)
         said.append(
-            f"{weak} of {len(stable)} segments do not come back reliably in resampled data (weakest {weakest:.2f})."
+            f"{weak} of {len(stable)} segments do not reliably come back in resampled data (weakest Jaccard {weakest:.2f})."
             if weak
             else f"All {len(stable)} segments come back in resampled data (weakest Jaccard {weakest:.2f})."
         )

@@ -6,13 +6,14 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from coterie.errors import CoterieError, IntegrityError, ShopLockedError, StoreError
 
 _PATIENCE = 30.0  # seconds to wait while another process writes
+_OWING = 1  # the file's user version while bytes of deleted rows are still to be overwritten
 
 
 class Database:
@@ -37,7 +38,6 @@ class Database:
         self.path = Path(path).absolute()
         self._turn = threading.RLock()
         self._depth = 0
-        self._forgetting = False
         self._closed = False
         with self._told():
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +50,8 @@ class Database:
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY"):
                 self.execute(f"PRAGMA {pragma}")
             self.execute("PRAGMA cache_size = -65536")  # KiB
+            with suppress(ShopLockedError):  # then another process is at it, or the next one will be
+                self._overwrite()  # what a process that was killed after a deletion owes
         except StoreError:
             self._connection.close()
             raise
@@ -66,8 +68,7 @@ class Database:
                 yield
                 if not inner:
                     self.execute("COMMIT")
-                    if self._forgetting:
-                        self._empty_log()
+                    self._overwrite()
             except BaseException:
                 # SQLite itself rolls back after some errors, a full disk among them.
                 if self._connection.in_transaction:
@@ -75,7 +76,6 @@ class Database:
                 raise
             finally:
                 self._depth -= 1
-                self._forgetting = self._forgetting and inner
                 if inner and self._connection.in_transaction:
                     self.execute(f"RELEASE {name}")
 
@@ -95,12 +95,13 @@ class Database:
             return self._connection.execute(sql, parameters).fetchall()
 
     def forget(self) -> None:
-        """Have the transaction that is open leave no bytes of deleted rows: it empties the log when it is committed.
+        """Have the transaction that is open leave no bytes of deleted rows, neither in the file nor in its log.
 
-        Its end raises StoreError while another process reads an older state and so needs the log. The rows are
-        deleted then, and their bytes stay until this is called again.
+        That is done when it is committed, or by the next process when this one is killed. The end of the transaction
+        raises ShopLockedError while another process reads an older state and so needs the log; the rows are deleted
+        then, and their bytes stay until the next transaction ends or the file is opened again.
         """
-        self._forgetting = True
+        self.execute(f"PRAGMA user_version = {_OWING}")
 
     def close(self) -> None:
         """Release the file; closing twice does nothing."""
@@ -110,13 +111,19 @@ class Database:
                 with self._told():
                     self._connection.close()
 
-    def _empty_log(self) -> None:
+    def _overwrite(self) -> None:
+        """Overwrite what deleted rows left, if a transaction asked for it."""
+        if self.rows("PRAGMA user_version") != [(_OWING,)]:
+            return
+        # SQLite wipes the place of a deleted row, but not the places that the row had before its page was split.
+        self.execute("VACUUM")
         busy, _, _ = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
         if busy:
-            raise StoreError(
-                f"The rows are deleted, but the bytes stay in {self.path.name}-wal while another process reads it.",
+            raise ShopLockedError(
+                f"The rows are deleted, but their bytes stay in {self.path.name}-wal while another process reads it.",
                 hint="end the other process, then repeat the deletion.",
             )
+        self.execute("PRAGMA user_version = 0")
 
     @contextmanager
     def _told(self) -> Iterator[None]:

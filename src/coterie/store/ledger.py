@@ -88,14 +88,15 @@ class SqliteLedger:
     def delete(self, table: Table, column: str, values: Iterable[Any]) -> int:
         """Delete the rows whose column is one of values; their bytes are overwritten. Returns the count.
 
-        Inside a transaction the bytes go when it is committed.
+        Inside a transaction the bytes go when it is committed. That rewrites the whole file.
         """
         wanted = _encoded(_values(table, column, values))
         self._require(table)
         with self._database.transaction():
             sql = f"DELETE FROM {quoted(table.name)} WHERE {quoted(column)} = ?"
             count = self._database.execute_many(sql, [(value,) for value in wanted])
-            self._database.forget()
+            if count > 0:
+                self._database.forget()
         return max(count, 0)
 
     def read(self, table: Table, **equals: Any) -> pa.Table:

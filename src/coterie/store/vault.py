@@ -113,7 +113,8 @@ class SqliteVault:
             named = "SELECT digest FROM identifiers WHERE subject = ?"
             self._database.execute_many(f"DELETE FROM lookup WHERE digest = ({named})", wanted)
             count = self._database.execute_many("DELETE FROM identifiers WHERE subject = ?", wanted)
-            self._database.forget()
+            if count > 0:
+                self._database.forget()
         return max(count, 0)
 
     def count(self) -> int:

@@ -118,6 +118,8 @@ class Warehouse:
         try:
             self._connection = duckdb.connect(":memory:", config=settings)
             self._connection.execute("SET TimeZone = 'UTC'")
+            # A name in a query is what was attached, and never a variable of whoever calls.
+            self._connection.execute("SET python_enable_replacements = false")
         except duckdb.Error as error:
             shutil.rmtree(self._spill, ignore_errors=True)
             raise StoreError(f"DuckDB does not start: {error}.") from error
