@@ -63,9 +63,7 @@ def test_windows_for_choosing_end_before_now():
     assert window.as_of == datetime(2017, 6, 2)
     rolled = rolling_windows(datetime(2017, 3, 1), now, 30, step_days=30)
     assert rolled[0].as_of == datetime(2017, 3, 1)
-    assert all(
-        later.as_of - earlier.as_of == timedelta(days=30) for earlier, later in itertools.pairwise(rolled)
-    )
+    assert all(later.as_of - earlier.as_of == timedelta(days=30) for earlier, later in itertools.pairwise(rolled))
     assert rolled[-1].end <= now < rolled[-1].end + timedelta(days=30)
     assert rolling_windows(now, now, 30, step_days=30) == ()
 

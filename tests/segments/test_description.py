@@ -84,7 +84,7 @@ def test_words_say_what_the_figures_say(three_kinds):
     assert best.sentences[0].startswith("60 people (40% of all) brought 83% of all spend: $53.1\u202fk.")
     assert "has ordered 41 times (everyone: 11)" in best.sentences[1]
     assert "twice" in gone.sentences[1]
-    assert "145 days ago (19 days)" in gone.sentences[1]
+    assert "145\u00a0days ago (19\u00a0days)" in gone.sentences[1]
     assert all(2 <= len(one.sentences) <= 3 for one in described)
     assert "€" in describe(three_kinds, three_kinds["kind"].to_numpy(), ABOUT, currency="EUR")[0].sentences[0]
 

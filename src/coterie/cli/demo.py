@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coterie.charts.numbers import count, money, ratio, share
+from coterie.charts.numbers import count, money, share
 from coterie.cli.screen import Screen
 from coterie.cli.words import quality_table, receipt_table
 from coterie.workspace import open as open_shop
@@ -64,19 +64,12 @@ def ten_lines(made: Segmentation) -> list[str]:
     """Return what a marketer wants to know, in about ten lines."""
     total = sum(segment.value for segment in made.segments)
     spent = money(total, made.config.currency, compact=True)
-    lines = [
-        f"{count(made.people)} households spent {spent} up to {AS_OF}. They are {len(made.segments)} kinds of people:"
-    ]
+    lines = [f"{count(made.people)} households spent {spent} up to {AS_OF}; {len(made.segments)} kinds of people:"]
     for segment, hide in zip(made.segments, made.hidden, strict=True):
         told = f"fewer than {made.config.minimum_group} households"
         if not hide:
-            told = f"{count(segment.size)} households, {share(segment.value_share)} of spend. {segment.sentences[-1]}"
+            told = f"{count(segment.size)} households, {share(segment.value_share)} of spend. {segment.sentences[1]}"
         lines.append(f"  {segment.name}: {told}")
     if made.card is not None:
-        figures = [
-            f"{row.method} {ratio(row.r2.value)}/{ratio(row.auc.value)}"
-            for row in made.card.rows
-            if row.r2 is not None and row.auc is not None
-        ]
-        lines.append(f"Do they tell the next {HORIZON_DAYS} days? R² of log spend/AUC of churn: {', '.join(figures)}.")
+        lines.append(f"Do they tell the {HORIZON_DAYS} days that followed? {made.card.verdict}")
     return lines

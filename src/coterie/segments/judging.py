@@ -58,10 +58,10 @@ class _Judge:
         """Return the AUC of churn and its interval; None where too few stayed away, or too few came back."""
         return bootstrap(_on(auc, self.churned, score), self.draws) if self.ranks else None
 
-    def questions(self) -> list[tuple[str, Figure, Floats, Callable[[_Judged], Floats]]]:
-        """Return what is asked: its name, the figure, the truth, and where a grouping's answer is."""
-        spend = ("future spend (R² out of fold)", r2, self.logged, lambda one: one.spend)
-        churn = ("who stays away (AUC out of fold)", auc, self.churned, lambda one: one.churn)
+    def questions(self) -> list[tuple[str, str, Figure, Floats, Callable[[_Judged], Floats]]]:
+        """Return what is asked: in words, the figure's name, the figure, the truth, and where a grouping's answer is."""
+        spend = ("future spend", "R²", r2, self.logged, lambda one: one.spend)
+        churn = ("who stays away", "AUC", auc, self.churned, lambda one: one.churn)
         return [spend, churn] if self.ranks else [spend]
 
     def group(self, method: str, role: Role, groups: Ints, note: str = "") -> _Judged:
@@ -198,26 +198,28 @@ def _verdict(judge: _Judge, model: _Judged, baselines: Sequence[_Judged], stable
     coarse = [one for one in baselines if (one.row.k or 0) <= _COARSE * k]
     fine = [one for one in baselines if one not in coarse]
     said = []
-    for what, figure, truth, of in judge.questions():
-        for kind, others in (("simple grouping", coarse), ("finer grouping", fine)):
+    for what, name, figure, truth, of in judge.questions():
+        parts = []
+        for others in (coarse, fine):
             if not others:
                 continue
             best = max(others, key=lambda other: figure(truth, of(other)))
             gap = difference(_on(figure, truth, of(model)), _on(figure, truth, of(best)), judge.draws)
             found = verdict(gap)
-            if kind == "finer grouping" and found == "better":
+            if others is fine and found == "better":
                 continue  # a finer grouping that loses says nothing
             words = {"better": "better than", "worse": "WORSE than", "no different": "about as well as"}[found]
-            said.append(
-                f"These {k} segments tell {what} {words} the strongest {kind}, {best.row.method} "
-                f"({best.row.k} groups): {gap.value:+.3f}, from {gap.low:+.3f} to {gap.high:+.3f}."
-            )
+            size = f" ({best.row.k} groups)" if best.row.k != k else ""
+            measured = f"{name} {gap.value:+.3f}, from {gap.low:+.3f} to {gap.high:+.3f}"
+            parts.append(f"{words} {best.row.method}{size}: {measured}")
+        subject = "They" if said else f"These {k} segments"
+        said.append(f"{subject} tell {what} {'; and '.join(parts)}.")
     if stable:
         weak, weakest = sum(one.value < STABLE for one in stable), min(one.value for one in stable)
         said.append(
-            f"{weak} of {len(stable)} segments do not reliably come back in resampled data (weakest Jaccard {weakest:.2f})."
+            f"{weak} of {len(stable)} do not come back well in resampled data (weakest Jaccard {weakest:.2f})."
             if weak
-            else f"All {len(stable)} segments come back in resampled data (weakest Jaccard {weakest:.2f})."
+            else f"All {len(stable)} come back in resampled data (weakest Jaccard {weakest:.2f})."
         )
     return " ".join(said)
 
