@@ -59,7 +59,7 @@ class _Judge:
         return bootstrap(_on(auc, self.churned, score), self.draws) if self.ranks else None
 
     def questions(self) -> list[tuple[str, str, Figure, Floats, Callable[[_Judged], Floats]]]:
-        """Return what is asked: in words, the figure's name, the figure, the truth, and where a grouping's answer is."""
+        """Return what is asked: in words, the figure and its name, the truth, and where a grouping's answer is."""
         spend = ("future spend", "R²", r2, self.logged, lambda one: one.spend)
         churn = ("who stays away", "AUC", auc, self.churned, lambda one: one.churn)
         return [spend, churn] if self.ranks else [spend]
@@ -197,7 +197,7 @@ def _verdict(judge: _Judge, model: _Judged, baselines: Sequence[_Judged], stable
     k = model.row.k or 2
     coarse = [one for one in baselines if (one.row.k or 0) <= _COARSE * k]
     fine = [one for one in baselines if one not in coarse]
-    said = []
+    said: list[str] = []
     for what, name, figure, truth, of in judge.questions():
         parts = []
         for others in (coarse, fine):
