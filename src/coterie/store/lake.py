@@ -12,29 +12,21 @@ import os
 import re
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from coterie.errors import CoterieError, IntegrityError, ParameterError, StoreError
+from coterie.errors import IntegrityError, ParameterError, StoreError
 from coterie.schema import Table
-from coterie.store.parquet import GROUP_ROWS, flush, indexed, statistics, write
+from coterie.store.delta import Delta, File, retried
+from coterie.store.parquet import GROUP_ROWS
 from coterie.store.ports import Commit
-from coterie.store.shape import conform, require_same_columns
-from coterie.store.warehouse import Warehouse, files_relation, quoted
-
-if TYPE_CHECKING:
-    from deltalake import DeltaTable
-
-T = TypeVar("T")
+from coterie.store.shape import conform, quoted, require_same_columns
+from coterie.store.warehouse import Warehouse, files_relation
 
 _FILE_BYTES = 64 << 20  # of a compacted file: erasing one subject rewrites at least one of them
-_ATTEMPTS = 5  # at a commit that another one overtook
 _GRACE_HOURS = 1  # for readers that opened the files which a compaction replaced
 _MEANT_FOR_URLS = re.compile(r"[%\[\]^|\\\x00-\x1f]")  # deltalake cannot work in a folder whose path has one of these
 
@@ -78,21 +70,9 @@ class DeltaLake:
 
     def create(self, *tables: Table) -> None:
         """Make tables that do not exist yet; existing ones must have the same columns."""
-        from deltalake import DeltaTable
-
         for table in tables:
-            path = self.folder / table.name
-            with self._writing, _told(table.name, "make"):
-                if not DeltaTable.is_deltatable(str(path)):
-                    path.mkdir(parents=True, exist_ok=True)
-                    DeltaTable.create(
-                        str(path),
-                        schema=table.schema,
-                        mode="ignore",
-                        name=table.name,
-                        description=table.meaning,
-                        configuration={"delta.dataSkippingStatsColumns": ",".join(indexed(table.schema))},
-                    )
+            with self._writing:
+                Delta.create(self.folder / table.name, table)
             self._open(table)
 
     def tables(self) -> list[str]:
@@ -108,20 +88,19 @@ class DeltaLake:
 
         def once() -> bool:
             delta = self._open(table)
-            if commit and _applied(delta, commit):
+            last = delta.applied(commit.application) if commit else None
+            if commit and last is not None and commit.version <= last:
                 return False
-            if not rows.num_rows and not commit:
-                return True
-            self._commit(delta, table, rows.to_batches(), "fresh", commit)
+            if rows.num_rows or commit:
+                delta.commit(rows.to_batches(), "fresh", self._file_bytes, mark=commit)
             return True
 
         with self._writing:
-            return _retried(once, table.name)
+            return retried(once)
 
     def applied(self, table: Table, application: str) -> int | None:
         """Return the last version that ``application`` committed to the table, or None."""
-        version: int | None = self._open(table).transaction_version(application)
-        return version
+        return self._open(table).applied(application)
 
     def source(self, table: Table) -> list[str] | pa.Table:
         """Return the paths of the live Parquet files, or a typed Arrow table without rows when there are none.
@@ -131,9 +110,9 @@ class DeltaLake:
         IntegrityError
             A live file is missing or has another size than was committed.
         """
-        known: list[tuple[Path, int]] | None = None
-        damaged: list[tuple[Path, int]] = []
-        while (files := self._files(table)) != known:
+        known: list[File] | None = None
+        damaged: list[File] = []
+        while (files := self._open(table).files()) != known:
             known = files
             damaged = [(path, size) for path, size in files if _size(path) != size]
             if not damaged:
@@ -148,13 +127,11 @@ class DeltaLake:
 
     def version(self, table: Table) -> int:
         """Return a number that changes with every commit to the table."""
-        return int(self._open(table).version())
+        return int(self._open(table).log.version())
 
     def count(self, table: Table) -> int:
         """Return the number of rows."""
-        actions = pa.table(self._open(table).get_add_actions(flatten=True))
-        rows: list[int] = actions["num_records"].to_pylist()
-        return sum(rows)
+        return self._open(table).count()
 
     def delete(self, table: Table, column: str, values: Iterable[int]) -> int:
         """Delete the rows whose integer column is one of values, and their bytes. Returns the count.
@@ -170,19 +147,19 @@ class DeltaLake:
             delta = self._open(table)
             with self._engine() as warehouse:
                 warehouse.attach("doomed", doomed)
-                old, count = self._holding(warehouse, self._files(table, delta), column)
+                old, count = _holding(warehouse, delta.files(), column)
                 if old:
                     listed = files_relation([path for path, _ in old])
                     # Nulls stay: NOT IN would take them for unknown, and drop them.
                     sql = f"FROM {listed} AS fact ANTI JOIN doomed ON fact.{quoted(column)} = doomed.value"
                     kept = warehouse.stream(f"SELECT {_columns(table)} {sql}", rows=GROUP_ROWS)
                     batches = (batch.cast(table.schema) for batch in kept)
-                    self._commit(delta, table, batches, "kept", replaced=old, changed=True)
+                    delta.commit(batches, "kept", self._file_bytes, replaced=old)
                 return count
 
         with self._writing:
-            count = _retried(once, table.name)
-            self._vacuum(table, hours=0)
+            count = retried(once)
+            self._open(table).clean_up(hours=0)
         return count
 
     def compact(self, table: Table) -> None:
@@ -193,7 +170,7 @@ class DeltaLake:
 
         def once() -> None:
             delta = self._open(table)
-            old = self._files(table, delta)
+            old = delta.files()
             if len(old) <= 1 or all(path.name.startswith("sorted-") for path, _ in old):
                 return
             with self._engine() as warehouse:
@@ -201,11 +178,11 @@ class DeltaLake:
                 order = ", ".join(quoted(name) for name in _order(table))
                 ordered = warehouse.stream(f"SELECT {_columns(table)} FROM {listed} ORDER BY {order}", rows=GROUP_ROWS)
                 batches = (batch.cast(table.schema) for batch in ordered)
-                self._commit(delta, table, batches, "sorted", replaced=old)
+                delta.commit(batches, "sorted", self._file_bytes, replaced=old, changed=False)
 
         with self._writing:
-            _retried(once, table.name)
-            self._vacuum(table, hours=_GRACE_HOURS)
+            retried(once)
+            self._open(table).clean_up(_GRACE_HOURS)
 
     def _engine(self) -> Warehouse:
         """Return a warehouse that spills beside the tables, where there is room for another copy of them."""
@@ -214,78 +191,8 @@ class DeltaLake:
         spill.mkdir(parents=True)
         return Warehouse(temp_directory=spill)
 
-    def _holding(
-        self, warehouse: Warehouse, files: list[tuple[Path, int]], column: str
-    ) -> tuple[list[tuple[Path, int]], int]:
-        """Return the files that hold doomed rows, and how many such rows there are."""
-        if not files:
-            return [], 0
-        listed = files_relation([path for path, _ in files], "filename = true")
-        sql = f"FROM {listed} AS fact SEMI JOIN doomed ON fact.{quoted(column)} = doomed.value GROUP BY filename"
-        found = warehouse.query(f"SELECT filename, count(*) AS rows {sql}")
-        names = {Path(name).name for name in found["filename"].to_pylist()}
-        return [file for file in files if file[0].name in names], sum(found["rows"].to_pylist())
-
-    def _open(self, table: Table) -> DeltaTable:
-        from deltalake import DeltaTable
-
-        path = self.folder / table.name
-        with _told(table.name, "read"):
-            if not DeltaTable.is_deltatable(str(path)):
-                raise StoreError(f"There is no table {table.name!r} in {self.folder}.")
-            delta = DeltaTable(str(path))
-            stored = pa.schema(delta.schema().to_arrow())
-        require_same_columns(
-            table, [(field.name, str(field.type)) for field in stored], [(f.name, str(f.type)) for f in table.schema]
-        )
-        return delta
-
-    def _files(self, table: Table, delta: DeltaTable | None = None) -> list[tuple[Path, int]]:
-        """Return the live files and their sizes."""
-        actions = pa.table((delta or self._open(table)).get_add_actions(flatten=True))
-        folder = self.folder / table.name
-        return [
-            (folder / path, size)
-            for path, size in zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True)
-        ]
-
-    def _commit(
-        self,
-        delta: DeltaTable,
-        table: Table,
-        batches: Iterable[pa.RecordBatch],
-        prefix: str,
-        commit: Commit | None = None,
-        *,
-        replaced: Sequence[tuple[Path, int]] = (),
-        changed: bool = False,
-    ) -> None:
-        """Write batches to new files, then make these live instead of the replaced ones in one entry of the log."""
-        from deltalake import CommitProperties, Transaction
-        from deltalake.transaction import AddAction, RemoveAction
-
-        now = time.time_ns() // 1_000_000
-        changed = changed or not replaced
-        with _told(table.name, "write to"):
-            added = [
-                AddAction(path.name, path.stat().st_size, {}, now, changed, statistics(path, table.schema))
-                for path in write(self.folder / table.name, prefix, table.schema, batches, self._file_bytes)
-            ]
-            removed = [RemoveAction(path.name, changed, now, size, {}) for path, size in replaced]
-            mark = [Transaction(commit.application, commit.version)] if commit else []
-            # Should this fail, the new files stay until the next clean-up: the entry may be in the log all the same.
-            delta.create_write_transaction(
-                [*added, *removed], "append", table.schema, commit_properties=CommitProperties(app_transactions=mark)
-            )
-            flush(*(self.folder / table.name / "_delta_log").glob("*.json"))
-
-    def _vacuum(self, table: Table, hours: int) -> None:
-        """Remove the files that stopped being live before so many hours, and those that never were."""
-        with _told(table.name, "clean up"):
-            delta = self._open(table)
-            for dry in (True, False):  # a clean-up is an entry in the log, so there is none for nothing
-                if not delta.vacuum(hours, dry_run=dry, enforce_retention_duration=False, full=True):
-                    break
+    def _open(self, table: Table) -> Delta:
+        return Delta(self.folder / table.name, table)
 
 
 class MemoryLake:
@@ -386,41 +293,19 @@ def _order(table: Table) -> list[str]:
     return [name for name in (*by_subject, *table.key) if name in table.schema.names] or table.schema.names
 
 
+def _holding(warehouse: Warehouse, files: list[File], column: str) -> tuple[list[File], int]:
+    """Return the files that hold doomed rows, and how many such rows there are."""
+    if not files:
+        return [], 0
+    listed = files_relation([path for path, _ in files], "filename = true")
+    sql = f"FROM {listed} AS fact SEMI JOIN doomed ON fact.{quoted(column)} = doomed.value GROUP BY filename"
+    found = warehouse.query(f"SELECT filename, count(*) AS rows {sql}")
+    names = {Path(name).name for name in found["filename"].to_pylist()}
+    return [file for file in files if file[0].name in names], sum(found["rows"].to_pylist())
+
+
 def _size(path: Path) -> int | None:
     try:
         return path.stat().st_size
     except OSError:
         return None
-
-
-def _applied(delta: DeltaTable, commit: Commit) -> bool:
-    last = delta.transaction_version(commit.application)
-    return bool(last is not None and commit.version <= last)
-
-
-def _retried(once: Callable[[], T], name: str) -> T:
-    """Try again while other commits overtake this one."""
-    from deltalake.exceptions import CommitFailedError
-
-    for _ in range(_ATTEMPTS):
-        try:
-            with _told(name, "write to"):
-                return once()
-        except StoreError as error:
-            if not isinstance(error.__cause__, CommitFailedError):
-                raise
-            last = error
-    raise last
-
-
-@contextmanager
-def _told(name: str, what: str) -> Iterator[None]:
-    """Turn what deltalake, Arrow and the system raise into errors of ours that name the table."""
-    from deltalake.exceptions import DeltaError
-
-    try:
-        yield
-    except CoterieError:
-        raise
-    except (DeltaError, pa.ArrowException, OSError, ValueError) as error:
-        raise StoreError(f"Cannot {what} table {name!r}: {error}.") from error

@@ -15,8 +15,7 @@ from coterie.errors import IntegrityError, MissingColumnError, ParameterError, S
 from coterie.schema import TIME, Table
 from coterie.store.database import Database
 from coterie.store.lease import Holder
-from coterie.store.shape import conform, require_same_columns
-from coterie.store.warehouse import quoted
+from coterie.store.shape import conform, quoted, require_same_columns
 
 # SQLite keeps the declared word as it is and stores what it is given: booleans and times are integers.
 _TYPES = {

@@ -1,4 +1,4 @@
-"""What a stored table accepts: rows that have exactly its columns, in types that turn into its types without loss."""
+"""What a stored table accepts: rows with exactly its columns, in types that turn into its types without loss."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ import pyarrow as pa
 
 from coterie.errors import StoreError
 from coterie.schema import Table
+
+
+def quoted(name: str) -> str:
+    """Return a name as an SQL identifier.
+
+    >>> print(quoted('the "new" one'))
+    "the ""new"" one"
+    """
+    return '"' + name.replace('"', '""') + '"'
 
 
 def conform(table: Table, rows: pa.Table | Sequence[Mapping[str, Any]]) -> pa.Table:

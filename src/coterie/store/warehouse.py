@@ -22,6 +22,7 @@ import pyarrow as pa
 from coterie.errors import CoterieError, DataError, StoreError
 from coterie.schema import Table
 from coterie.store.ports import Lake
+from coterie.store.shape import quoted as quoted
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expression
@@ -33,8 +34,10 @@ _SHARE = 0.5  # of the machine's memory; the rest is for Arrow, the models and t
 _SHOWN = 2_000  # characters of SQL in an error message
 _STAGED = "arrow rows being taken in"
 
-# Messages of these name values of the data, and a value may be an e-mail address.
-_OF_THE_DATA = (duckdb.DataError, duckdb.ConstraintException, duckdb.InvalidInputException)
+# What DuckDB says of the query and the machine. All it says besides may hold values of the data, and a value may be an
+# e-mail address. (An error in a stream reaches us through Arrow, as text alone.)
+_OF_THE_QUERY = ("Catalog", "Binder", "Parser", "Syntax", "IO", "Out of Memory", "Interrupt", "TProtocolException")
+_OF_THE_VALUES = ("Conversion", "Out of Range", "Mismatch Type")
 
 
 def _memory() -> int:
@@ -51,15 +54,6 @@ def _memory() -> int:
 def _cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def quoted(name: str) -> str:
-    """Return a name as an SQL identifier.
-
-    >>> print(quoted('the "new" one'))
-    "the ""new"" one"
-    """
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _literal(path: str) -> str:
@@ -310,9 +304,9 @@ def _raise(error: Exception, sql: str) -> NoReturn:
     # What follows an empty line is an excerpt of the SQL, which is shown whole below.
     said = str(error).split("\n\nLINE ")[0].strip()
     shown = sql if len(sql) <= _SHOWN else f"{sql[:_SHOWN]} … ({len(sql):,} characters)"
-    if isinstance(error, _OF_THE_DATA):
-        said = re.sub(r"(?m)^\s*Original Line:.*$", "", said)
-        said = re.sub(r"'[^'\n]*'|\"[^\"\n]*\"", "'…'", said)
-        kind = DataError if isinstance(error, duckdb.DataError) else StoreError
-        raise kind(f"{said}\nSQL: {shown}") from None  # the cause would show the values again
-    raise StoreError(f"{said}\nSQL: {shown}") from error
+    if said.startswith(_OF_THE_QUERY):
+        raise StoreError(f"{said}\nSQL: {shown}") from error
+    kind = DataError if said.startswith(_OF_THE_VALUES) else StoreError
+    said = re.sub(r"Original Line:.*?(?=\nError|\Z)", "", said, flags=re.DOTALL)
+    said = re.sub(r"(['\"]).*\1", "'…'", said, flags=re.DOTALL)  # from the first quote to the last: values hold quotes
+    raise kind(f"{said}\nSQL: {shown}") from None  # the cause would show the values again
