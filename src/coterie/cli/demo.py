@@ -11,7 +11,7 @@ from coterie.cli.words import quality_table, receipt_table
 from coterie.workspace import open as open_shop
 
 if TYPE_CHECKING:
-    from coterie.workspace.results import Segmentation
+    from coterie.workspace.segmentation import Segmentation
 
 AS_OF = "2017-09-01"  # three months of the year are left to judge by
 HORIZON_DAYS = 91

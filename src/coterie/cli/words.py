@@ -10,7 +10,8 @@ from coterie.cli.screen import Screen
 if TYPE_CHECKING:
     from coterie.collect.intake import Receipt
     from coterie.collect.quality import Quality
-    from coterie.workspace.results import FeatureTable, Person, Segmentation
+    from coterie.workspace.results import FeatureTable, Person
+    from coterie.workspace.segmentation import Segmentation
     from coterie.workspace.shop import ErasureReceipt
 
 

@@ -29,13 +29,14 @@ from coterie.segments.rfm import RFMSegments
 from coterie.segments.validity import KEvidence, ReportCard
 from coterie.segments.view import VALUE, VALUE_WEIGHTS
 from coterie.store.ports import Commit
-from coterie.workspace.results import FeatureTable, Segmentation
+from coterie.workspace.results import FeatureTable
+from coterie.workspace.segmentation import Segmentation
 
 if TYPE_CHECKING:
     from coterie.workspace.facts import Facts
     from coterie.workspace.shop import Workspace
 
-METHODS: dict[str, type[Segmenter]] = {"kmeans": KMeansSegments, "ward": WardSegments, "rfm": RFMSegments}
+ESTIMATORS: dict[str, type[Segmenter]] = {"kmeans": KMeansSegments, "ward": WardSegments, "rfm": RFMSegments}
 IN_WORDS = {
     "kmeans": "k-means on log-scaled purchase behaviour",
     "ward": "Ward's hierarchy on log-scaled purchase behaviour",
@@ -64,8 +65,8 @@ def segment(
     progress: Progress,
 ) -> Segmentation:
     """Carry out :meth:`Workspace.segment`."""
-    if method not in METHODS:
-        raise ParameterError.of("segment", "method", method, f"one of {', '.join(METHODS)}")
+    if method not in ESTIMATORS:
+        raise ParameterError.of("segment", "method", method, f"one of {', '.join(ESTIMATORS)}")
     if method == "rfm" and k is not None:
         raise ParameterError("segment: RFM has a grid of its own and takes no k.", hint="leave k out, or use kmeans.")
     if horizon_days < 1:
@@ -82,7 +83,7 @@ def segment(
             name, method, estimator.to_json(), inputs=inputs, as_of=built.as_of, figures=msgspec.to_builtins(figures)
         )
     else:
-        estimator = METHODS[method].from_json(shop.registry.load(found))
+        estimator = ESTIMATORS[method].from_json(shop.registry.load(found))
         figures = msgspec.convert(dict(found.figures), Figures)
         reused.append(f"model {found.model_id} with its report card")
     labels = estimator.predict(built.table)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,8 +41,10 @@ from coterie.schema import IdentifierKind, Purpose, utc_now
 from coterie.store.ports import Archive, Lake, Ledger, Vault
 from coterie.store.warehouse import Warehouse
 from coterie.workspace.facts import PERSONAL, SHARED, Facts, attach, facts
-from coterie.workspace.results import FeatureTable, Membership, Person, Segmentation
-from coterie.workspace.segmenting import METHODS, segment
+from coterie.workspace.results import FeatureTable, Membership, Person
+
+if TYPE_CHECKING:
+    from coterie.workspace.segmentation import Segmentation
 
 LEDGER = (*LEDGER_TABLES, CONSENTS, BASES, EDGES, AUDIT, AUDIT_HEAD, RUNS, MODELS)
 LAKE = (*LAKE_TABLES, published.PUBLISHED, published.SNAPSHOTS)
@@ -212,6 +214,8 @@ class Workspace:
         EmptyShopError, TooFewPeopleError, NoVariationError, ParameterError, GateRefusedError
             When there is nobody, too few people, nothing to tell apart, a wrong parameter, or the gate says no.
         """
+        from coterie.workspace.segmenting import segment  # brings scikit-learn, which the other verbs do without
+
         asked = {"as_of": as_of, "method": method, "k": k, "horizon_days": horizon_days, "model": model}
         with self._writing("segment", asked) as run:
             made = segment(self, as_of, method=method, k=k, horizon_days=horizon_days, model=model, progress=progress)
@@ -225,10 +229,10 @@ class Workspace:
         profile = Profile.of(self.warehouse, subject, vault=self.vault)
         self.gate.audit.append("show", "one person", {"by": identifier.partition("=")[0]})
         memberships = []
-        for method in METHODS:
-            found = published.read(self.warehouse, f"segment_{method}", at=utc_now())
+        for segmentation in ("segment_kmeans", "segment_ward", "segment_rfm"):
+            found = published.read(self.warehouse, segmentation, at=utc_now())
             memberships += [
-                Membership(f"segment_{method}", row["label"], row["version"], row["as_of"])
+                Membership(segmentation, row["label"], row["version"], row["as_of"])
                 for row in found.filter(pc.equal(found["person"], profile.person)).to_pylist()
             ]
         return Person(profile, tuple(memberships))

@@ -1,0 +1,188 @@
+"""What the verb ``segment`` returns: the segments, the evidence for them, and the report on them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from markupsafe import escape
+
+from coterie.collect.quality import Quality
+from coterie.config import Config
+from coterie.govern.privacy import shown, small
+from coterie.report.quality import FileFate, QualityView, Reason
+from coterie.report.segments import SegmentReport, picture, render
+from coterie.schema import utc_now
+from coterie.segments.description import SegmentDescription
+from coterie.segments.hierarchy import TreeNode
+from coterie.segments.projection import Projection
+from coterie.segments.validity import KEvidence, ReportCard
+from coterie.workspace.results import FeatureTable, write_whole
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Customer segments at a moment, with the evidence for them.
+
+    Parameters
+    ----------
+    config
+        The shop's settings: name, currency, time zone, minimum group.
+    method
+        What made them, in words.
+    model_id
+        The registered model; ``shop.segment(as_of, model=model_id)`` assigns people at another date without refitting.
+    as_of
+        The moment whose past they describe, naive UTC.
+    segments
+        The segments in words, the most valuable first.
+    members
+        ``person`` and ``segment``, in order of person.
+    card
+        How well they tell the future apart beside naive baselines; None when too few data lie around ``as_of``.
+    evidence
+        What was found for each candidate number of segments; empty when the number was given.
+    tree
+        Ward's tree of the same people, root first; empty where there are too many for it.
+    projection
+        People on a plane.
+    built
+        The features that the segments were made of.
+    reused
+        What was read back rather than computed, in words.
+    quality
+        Reports on the shop's data when the page is made.
+    """
+
+    config: Config
+    method: str
+    model_id: str
+    as_of: datetime
+    segments: tuple[SegmentDescription, ...]
+    members: pa.Table
+    card: ReportCard | None
+    evidence: tuple[KEvidence, ...]
+    tree: tuple[TreeNode, ...]
+    projection: Projection
+    built: FeatureTable
+    reused: tuple[str, ...]
+    quality: Callable[[], Quality] = field(repr=False, compare=False)
+
+    @property
+    def people(self) -> int:
+        """How many people are in a segment."""
+        return int(self.members.num_rows)
+
+    @property
+    def hidden(self) -> tuple[bool, ...]:
+        """Of each segment, whether its figures are withheld: it is too small, or would tell another that is."""
+        return tuple(small([segment.size for segment in self.segments], self.config.minimum_group))
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """How many people were left out because they may not be processed, and why, in words."""
+        return tuple(
+            f"{shown(count, self.config.minimum_group)} people: {why}" for why, count in self.built.refused.items()
+        )
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report, one self-contained HTML page, and return where it lies."""
+        return write_whole(path, render(self.page()))
+
+    def picture(self, path: str | Path, *, dark: bool = False) -> Path:
+        """Write the overview figure as an SVG file with its own colours, and return where it lies."""
+        return write_whole(path, picture(self.page(), dark=dark))
+
+    def page(self) -> SegmentReport:
+        """Return what the report shows."""
+        from coterie import __version__
+
+        return SegmentReport(
+            shop=self.config.name,
+            currency=self.config.currency,
+            as_of=self.as_of,
+            created=utc_now(),
+            method=self.method,
+            people=self.people,
+            segments=self.segments,
+            card=self.card,
+            evidence=self.evidence,
+            projection=self.projection,
+            tree=self.tree,
+            quality=quality_view(self.quality()),
+            features=tuple((feature.name, feature.title, feature.meaning) for feature in self.built.features),
+            refused="; ".join(self.left_out) or None,
+            minimum_group=self.config.minimum_group,
+            provenance={
+                "model": self.model_id,
+                "features": self.built.snapshot[:16],
+                "coterie": __version__,
+            },
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the members, as JSON values; what is told of too small a segment is only its name."""
+        segments = []
+        for segment, hide in zip(self.segments, self.hidden, strict=True):
+            body = asdict(segment)
+            if hide:
+                body = dict.fromkeys(body) | {"segment": segment.segment, "name": segment.name}
+            segments.append(body)
+        body = {
+            "shop": self.config.name,
+            "method": self.method,
+            "model_id": self.model_id,
+            "as_of": self.as_of.isoformat() + "Z",
+            "people": self.people,
+            "currency": self.config.currency,
+            "segments": segments,
+            "card": asdict(self.card) if self.card else None,
+            "evidence": [asdict(item) for item in self.evidence],
+            "features": self.built.to_json(),
+            "reused": list(self.reused),
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(body, default=str))
+        return plain
+
+    def __repr__(self) -> str:
+        lines = [f"Segmentation of {self.people:,} people as of {self.as_of:%Y-%m-%d}, {self.method}"]
+        for segment in self.segments:
+            size = shown(segment.size, self.config.minimum_group)
+            lines.append(f"  {segment.segment}  {segment.name:<40} {size:>9} people")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Show the report inside a notebook."""
+        return f'<iframe srcdoc="{escape(render(self.page()))}" style="width:100%;height:720px;border:0"></iframe>'
+
+
+def quality_view(quality: Quality) -> QualityView:
+    """Return a quality report as the page shows it."""
+    months: Counter[str] = Counter()
+    for table in quality.tables:
+        months.update(table.months)
+    rows = dict.fromkeys(quality.identified, 0)
+    for file in quality.files:
+        rows[file.source] = rows.get(file.source, 0) + file.received
+    weighed = sum(share * rows[source] for source, share in quality.identified.items())
+    among = sum(rows[source] for source in quality.identified)
+    return QualityView(
+        files=tuple(
+            FileFate(file.file, file.received, file.accepted, file.quarantined, file.duplicates)
+            for file in quality.files
+        ),
+        reasons=tuple(
+            Reason(reason.wrong, reason.rows, "error" if reason.severity == "quarantine" else "warning")
+            for reason in quality.reasons
+        ),
+        volume=tuple(sorted(months.items())),
+        assumptions=quality.assumed,
+        people=quality.people,
+        identity_rate=weighed / among if among else None,
+    )
