@@ -116,7 +116,7 @@ def test_exit_codes_say_what_went_wrong(
     assert coterie("segment", "--k", "one").code == 2
     assert coterie("nonsense").code == 2
     assert coterie("init").code == 0
-    assert coterie("build").code == 4  # no source, so no lawful basis
+    assert coterie("build").code == 3  # nothing to build from
     (desk / "orders.csv").rename(desk / "elsewhere.csv")
     missing = coterie("ingest", "till.toml", "--json")
     assert missing.code == 3
@@ -128,6 +128,9 @@ def test_exit_codes_say_what_went_wrong(
     assert wrong.code == 3
     assert "totl" in wrong.err
     assert "did you mean 'totl' → 'total'?" in wrong.err
+    (desk / "till.toml").write_text(MAPPING.replace("segmentation =", "marketing ="), "utf-8")
+    assert coterie("ingest", "till.toml").code == 0
+    assert coterie("build").code == 4  # no lawful basis for segments
     bad = (desk / "orders.csv").read_text("utf-8").replace("2025-01-0", "yesterday-")
     (desk / "orders.csv").write_text(bad, "utf-8")
     (desk / "till.toml").write_text(MAPPING, "utf-8")

@@ -200,8 +200,9 @@ def test_wrong_calls_are_refused_with_a_hint(shop: Workspace, tmp_path: Path) ->
 def test_an_empty_shop_says_what_is_missing(keys: Path) -> None:
     with coterie.open(None) as empty:
         assert empty.check().files == ()
-        with pytest.raises(GateRefusedError, match="lawful basis"):
-            empty.build()
+        for verb in (empty.build, empty.segment):
+            with pytest.raises(EmptyShopError, match="no data about anybody"):
+                verb()
 
 
 def test_a_shop_is_found_made_and_kept(tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,9 +135,13 @@ def facts(
 
     Raises
     ------
+    EmptyShopError
+        When nothing was ingested yet.
     GateRefusedError
         When no source declares a lawful basis for the purpose.
     """
+    if not any(lake.count(table) for table in PERSONAL):
+        raise EmptyShopError("The shop has no data about anybody yet.", hint="coterie ingest MAPPING FOLDER brings it.")
     sources = gate.sources(purpose)
     resolved = attach(warehouse, lake, ledger, (*PERSONAL, *SHARED), sources)
     belonging = members(resolved)
