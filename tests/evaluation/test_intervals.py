@@ -1,5 +1,4 @@
-import itertools
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ from scipy import stats
 from coterie.errors import ParameterError, TooFewPeopleError
 from coterie.evaluation.comparison import difference, verdict
 from coterie.evaluation.intervals import Estimate, bootstrap, interval, resamples
-from coterie.evaluation.splits import Window, folds, last_window, rolling_windows
+from coterie.evaluation.splits import Window, folds, last_window
 
 
 def test_the_bootstrap_of_a_mean_agrees_with_scipy_and_with_theory():
@@ -61,11 +60,6 @@ def test_windows_for_choosing_end_before_now():
     window = last_window(now, 91)
     assert window.end == now
     assert window.as_of == datetime(2017, 6, 2)
-    rolled = rolling_windows(datetime(2017, 3, 1), now, 30, step_days=30)
-    assert rolled[0].as_of == datetime(2017, 3, 1)
-    assert all(later.as_of - earlier.as_of == timedelta(days=30) for earlier, later in itertools.pairwise(rolled))
-    assert rolled[-1].end <= now < rolled[-1].end + timedelta(days=30)
-    assert rolling_windows(now, now, 30, step_days=30) == ()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +69,6 @@ def test_windows_for_choosing_end_before_now():
         (lambda: resamples(3, 0), ParameterError),
         (lambda: bootstrap(lambda rows: 0.0, resamples(3, 3), level=1.0), ParameterError),
         (lambda: Window(datetime(2017, 1, 1), 0), ParameterError),
-        (lambda: rolling_windows(datetime(2017, 1, 1), datetime(2018, 1, 1), 30, step_days=0), ParameterError),
         (lambda: folds(5, 1), ParameterError),
     ],
 )

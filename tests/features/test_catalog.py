@@ -57,7 +57,16 @@ def test_what_cannot_be_computed_is_named_with_what_would_bring_it(shop: Callabl
     assert missing["refunded_lines_365d"] == "no Order Refunded in order_lines: map a source that has them"
     assert missing["shoe_size"] == "no trait shoe_size: map it as a trait of the source"
     assert missing["private_label_share"] == "no product has brand: map it from the product catalogue"
+    assert missing["places"] == "no order line has place: map it, if the source has it"
     assert not {"spend", "age", "top_category", "products"} & missing.keys()
+
+
+def test_a_shop_of_order_totals_has_no_features_of_products(shop: Callable[[History], Warehouse]) -> None:
+    total = order_line(1, 1, datetime(2026, 1, 1), product_id=None, discount=None)
+    missing = available(shop(History(order_lines=[total], person_of=[itself(1)])), CATALOG)
+    assert missing["discount_share"] == "no order line has discount: map it, if the source has it"
+    assert missing["products"] == "no order line has product_id: map it, if the source has it"
+    assert not {"spend", "basket_lines", "orders"} & missing.keys()
 
 
 def test_the_reference_page_is_current() -> None:

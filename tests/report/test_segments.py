@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from datetime import datetime
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -129,6 +130,13 @@ def test_summary_names_who_brings_the_value_and_who_went_quiet(report: Report) -
     assert re.search(r"Big-basket families\s+and\s+Frequent regulars\s+are 42% of people and bring 79% of it", text)
     assert re.search(r"Drifted away\s+has gone quiet: half of them have not ordered for 126 days or more", text)
     assert "At stake is 0.5% of what was spent, $16.2 k" in text.replace("\u202f", " ")
+
+
+def test_days_are_the_shops_own(report: Report) -> None:
+    # Midnight of 1 September in London is still 31 August in UTC.
+    page = render(report(as_of=datetime(2011, 8, 31, 23), timezone="Europe/London", card=None))
+    assert "as of 1 September 2011" in page
+    assert "31 August 2011, 23:00 UTC" in page
 
 
 def test_quiet_is_measured_by_the_usual_gap(report: Report, described: Described) -> None:

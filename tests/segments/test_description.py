@@ -36,6 +36,8 @@ def test_figures_are_those_of_the_people(households, labels):
         assert effects == sorted(effects, reverse=True)
         for trait in one.traits:
             values = households[trait.feature].to_numpy()
+            if trait.unit in ("money", "count"):
+                values = np.nan_to_num(values)  # nothing happened
             assert trait.unit in UNITS
             assert trait.typical == pytest.approx(np.nanmedian(values[here]))
             assert trait.base == pytest.approx(np.nanmedian(values))
@@ -51,6 +53,20 @@ def test_effects_are_in_standard_deviations_of_everybody(households):
     for one in describe(households, labels):
         trait = next(trait for trait in one.traits if trait.feature == "weekend_share")
         assert trait.effect == pytest.approx(scaled[labels == one.segment].mean(), abs=1e-3)
+
+
+def test_medians_are_of_all_people_not_of_the_few_to_whom_it_happened():
+    # A third bought lately, and of one segment a single person did: for £17.85, which is not typical of anybody.
+    lately = [1785.0] + [None] * 5 + [None] * 3 + [33100.0] * 3
+    gap = [40.0] * 6 + [158.0] + [None] * 5
+    people = pa.table({"spend": [9000.0] * 6 + [100.0] * 6, "spend_30d": lately, "gap_mean_days": gap})
+    first, second = describe(people, np.repeat([0, 1], 6))
+    figures = {(one.segment, trait.feature): trait for one in (first, second) for trait in one.traits}
+    assert [figures[segment, "spend_30d"].typical for segment in (0, 1)] == [0, 16550]
+    assert figures[0, "spend_30d"].base == 0
+    assert figures[0, "gap_mean_days"].typical == figures[0, "gap_mean_days"].base == 40
+    assert np.isnan(figures[1, "gap_mean_days"].typical)  # one of six came back: nobody knows the rhythm of the rest
+    assert "158" not in " ".join(second.sentences)
 
 
 def test_the_same_people_and_segments_give_the_same_words_in_any_order(households, labels):

@@ -23,6 +23,7 @@ from coterie.errors import (
     TooFewPeopleError,
 )
 from coterie.features import published
+from coterie.govern.audit import AUDIT
 from coterie.govern.requests import unowned
 from coterie.ops.runs import RUNS
 from coterie.store.ledger import SqliteLedger
@@ -243,3 +244,28 @@ def test_nothing_personal_is_readable_in_the_folder(exports: Path, tmp_path: Pat
             content = path.read_bytes().lower()
             assert b"@shop.example" not in content, path
             assert b"c0-new" not in content, path
+
+
+def test_check_finds_what_nobody_owns_and_a_broken_audit(exports: Path, tmp_path: Path, keys: Path) -> None:
+    with coterie.open(tmp_path / "shop", create=True, currency="EUR") as made:
+        made.ingest(exports / "till.toml")
+        sound = made.check().problems
+        (tmp_path / "shop" / "customers_backup.csv").write_text("c1,ann@shop.example")
+        entry = made.ledger.read(AUDIT).to_pylist()[0]
+        made.ledger.put(AUDIT, [{**entry, "details": "{}"}])
+        found = made.check().problems[len(sound) :]
+    assert len(found) == 2
+    assert "audit" in found[0]
+    assert "customers_backup.csv" in found[1]
+
+
+def test_many_small_files_are_compacted(exports: Path, tmp_path: Path, keys: Path) -> None:
+    with coterie.open(tmp_path / "shop", create=True, currency="EUR") as made:
+        made.ingest(exports / "till.toml")
+        for version in range(55):
+            rows = pa.table({"person": [version], "number": [1.0]})
+            published.publish(made.lake, "score", str(version), rows, as_of=datetime(2025, 1, 1))
+        assert len(made.lake.source(published.PUBLISHED)) == 55
+        made.build(AS_OF)
+        assert len(made.lake.source(published.PUBLISHED)) < 5
+        assert made.lake.count(published.PUBLISHED) == 55

@@ -99,6 +99,8 @@ def segment_table(screen: Screen, made: Segmentation) -> None:
         ]
         screen.table(("judged by the future", "role", "groups", "R² of log spend", "AUC of churn"), figures)
         screen.lines([made.card.verdict])
+    if made.warning:
+        screen.say(f"Beware: {made.warning}", style="yellow")
     for what in made.reused:
         screen.say(f"Reused: {what}.")
     for words in made.left_out:
@@ -114,12 +116,17 @@ def person_lines(screen: Screen, person: Person) -> None:
     if profile.first_seen and profile.last_seen:
         lines.append(f"Seen from {profile.first_seen:%Y-%m-%d} to {profile.last_seen:%Y-%m-%d}")
     lines += [
-        f"{order.kind}: {count(order.orders)} orders, {money(order.amount, order.currency)}" for order in profile.orders
+        f"{order.kind}: {count(order.orders)} order{'s' if order.orders != 1 else ''}, "
+        f"{money(order.amount, order.currency)}"
+        for order in profile.orders
     ]
     if profile.events:
         lines.append(f"Events: {_pairs(profile.events)}")
     lines += [f"{trait.trait}: {trait.value}" for trait in profile.traits]
-    lines += [f"Segment: {one.segment} ({one.segmentation}, as of {one.as_of:%Y-%m-%d})" for one in person.memberships]
+    lines += [
+        f"Segment: {one.segment} ({one.segmentation}, as of {one.as_of:%Y-%m-%d %H:%M} UTC)"
+        for one in person.memberships
+    ]
     screen.lines(lines)
 
 

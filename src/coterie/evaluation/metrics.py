@@ -82,11 +82,6 @@ def r2_of_groups(outcome: npt.ArrayLike, groups: npt.ArrayLike, folds: npt.Array
     return r2(outcome, means)
 
 
-def auc_of_groups(happened: npt.ArrayLike, groups: npt.ArrayLike, folds: npt.ArrayLike) -> float:
-    """Return how well the groups' out-of-fold rates rank the people to whom it happens."""
-    return auc(happened, out_of_fold_means(happened, groups, folds))
-
-
 def ridge_scores(features: npt.ArrayLike, outcome: npt.ArrayLike, folds: npt.ArrayLike) -> Floats:
     """Return out-of-fold predictions of a ridge regression on single people: what no grouping could know better.
 
@@ -127,28 +122,6 @@ def jaccard(groups: npt.ArrayLike, others: npt.ArrayLike) -> Floats:
     both = overlaps(groups, others)
     union = both.sum(axis=1, keepdims=True) + both.sum(axis=0, keepdims=True) - both
     return np.asarray((both / union).max(axis=1), dtype=np.float64)
-
-
-def adjusted_rand(groups: npt.ArrayLike, others: npt.ArrayLike) -> float:
-    """Return how far two groupings agree on who belongs together: 1 the same, about 0 by chance.
-
-    References
-    ----------
-    Hubert & Arabie (1985), Comparing partitions.
-
-    >>> adjusted_rand([0, 0, 1, 1], ["b", "b", "a", "a"])
-    1.0
-    """
-    both = overlaps(groups, others).astype(np.float64)
-    together = (both * (both - 1)).sum() / 2
-    rows, columns = both.sum(axis=1), both.sum(axis=0)
-    a, b = (rows * (rows - 1)).sum() / 2, (columns * (columns - 1)).sum() / 2
-    people = both.sum()
-    pairs = people * (people - 1) / 2
-    if pairs == 0:
-        return 1.0
-    chance, most = a * b / pairs, (a + b) / 2
-    return 1.0 if most == chance else float((together - chance) / (most - chance))
 
 
 def _out_of_fold(make: Any, features: npt.ArrayLike, outcome: npt.ArrayLike, folds: npt.ArrayLike, how: str) -> Floats:

@@ -47,14 +47,6 @@ def last_window(now: datetime, horizon_days: int) -> Window:
     return Window(now - timedelta(days=Window(now, horizon_days).horizon_days), horizon_days)
 
 
-def rolling_windows(first: datetime, now: datetime, horizon_days: int, *, step_days: int) -> tuple[Window, ...]:
-    """Return windows from ``first`` on, every ``step_days``, whose outcomes are complete at ``now``, oldest first."""
-    if step_days < 1:
-        raise ParameterError.of("rolling_windows", "step_days", step_days, "a whole number of at least 1")
-    room = (last_window(now, horizon_days).as_of - first) // timedelta(days=step_days)
-    return tuple(Window(first + timedelta(days=step_days * i), horizon_days) for i in range(room + 1))
-
-
 def folds(people: int, count: int = 5, *, outcome: npt.ArrayLike | None = None, seed: int = 0) -> npt.NDArray[np.int64]:
     """Deal people into folds of equal size at random: shape (people,), values 0 … count - 1.
 

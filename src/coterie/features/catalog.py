@@ -225,13 +225,27 @@ def available(warehouse: Warehouse, features: Sequence[Feature]) -> dict[str, st
 
 
 def _empty_columns(warehouse: Warehouse, features: Sequence[Feature]) -> dict[str, str]:
-    """Name the features that read a product's column that no product has."""
-    of_products = ("department", "category", "subcategory", "brand")
-    reading = {feature.name: sorted(feature.columns & set(of_products)) for feature in features}
-    if not any(reading.values()):
-        return {}
-    counts = [exp.alias_(exp.Count(this=column(name)), name, quoted=True) for name in of_products]
-    answer = warehouse.query(exp.select(*counts).from_(exp.table_("products", quoted=True))).to_pylist()[0]
-    hint = "no product has {}: map it from the product catalogue"
-    empty = {name: [part for part in parts if not answer[part]] for name, parts in reading.items()}
-    return {name: hint.format(" or ".join(parts)) for name, parts in empty.items() if parts}
+    """Name the features that read a column in which the shop has no value at all."""
+    sparse = (
+        ("order_lines", ("discount", "place", "product_id"), "no order line has {}: map it, if the source has it"),
+        (
+            "products",
+            ("department", "category", "subcategory", "brand"),
+            "no product has {}: map it from the product catalogue",
+        ),
+    )
+    missing: dict[str, str] = {}
+    for table, names, hint in sparse:
+        reading = {
+            feature.name: sorted(feature.columns & set(names))
+            for feature in features
+            if relation(feature.on).table == "order_lines"
+        }
+        if not any(reading.values()):
+            continue
+        counts = [exp.alias_(exp.Count(this=column(name)), name, quoted=True) for name in names]
+        answer = warehouse.query(exp.select(*counts).from_(exp.table_(table, quoted=True))).to_pylist()[0]
+        for name, parts in reading.items():
+            if empty := [part for part in parts if not answer[part]]:
+                missing.setdefault(name, hint.format(" or ".join(empty)))
+    return missing

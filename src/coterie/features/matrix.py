@@ -179,7 +179,7 @@ class Matrix:
         NoVariationError
             All people look the same in every column.
         """
-        data = nw.from_native(frame, eager_only=True)
+        data = opened(frame)
         names = self._checked(data)
         if len(data) < 2:
             raise TooFewPeopleError.of("Matrix.fit", 2, len(data))
@@ -195,7 +195,7 @@ class Matrix:
                 parts.append(part)
         if not parts:
             raise NoVariationError(
-                f"All {len(data):,} people look the same in {', '.join(dropped) or 'a table without features'}.",
+                f"Nothing tells the {len(data):,} people apart. {_why_not(dropped)}",
                 hint="choose other columns, or a longer time.",
             )
         self.parts_, self.dropped_ = tuple(parts), dropped
@@ -206,7 +206,7 @@ class Matrix:
         """Return the matrix of people by what fit learnt: float32, shape (people, columns_), in the frame's order."""
         if not hasattr(self, "parts_"):
             raise NotFittedError.of(self)
-        data = nw.from_native(frame, eager_only=True)
+        data = opened(frame)
         if lost := [part.name for part in self.parts_ if part.name not in data.columns]:
             raise MissingColumnError.of("The table of people", lost, data.columns)
         matrix = np.empty((len(data), len(self.columns_)), dtype=np.float32)
@@ -262,6 +262,8 @@ class Matrix:
         usable = [
             name for name, kind in data.schema.items() if name not in KEYS and (_is_text(kind) or _is_number(kind))
         ]
+        if isinstance(self.columns, str):
+            raise ParameterError.of("Matrix", "columns", self.columns, "a list of names", hint=f"[{self.columns!r}].")
         names = usable if self.columns is None else list(self.columns)
         if len(set(names)) < len(names):
             raise ParameterError.of("Matrix", "columns", names, "without repetition")
@@ -319,6 +321,48 @@ class Matrix:
 _MISSING = "missing"
 
 
+def opened(frame: Any) -> nw.DataFrame[Any]:
+    """Return any eager dataframe as a narwhals one.
+
+    Raises
+    ------
+    ParameterError
+        Columns share a name, or a name is no text.
+    TypeError
+        It is no dataframe.
+    """
+    try:
+        data = nw.from_native(frame, eager_only=True)
+    except nw.exceptions.DuplicateError as error:
+        names = [str(name) for name in getattr(frame, "column_names", None) or frame.columns]
+        twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
+        raise ParameterError.of(
+            "The table of people", "the name of a column", twice, "unlike all others", hint="rename or drop the surplus."
+        ) from error
+    for name in data.columns:
+        if not isinstance(name, str):
+            raise ParameterError.of(
+                "The table of people",
+                "the name of a column",
+                name,
+                "text",
+                hint="in pandas: frame.columns = [str(name) for name in frame.columns].",
+            )
+    return data
+
+
+def _why_not(dropped: Mapping[str, str]) -> str:
+    """Say, reason by reason, why columns are not used; of many columns the first few."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in dropped.items():
+        by_reason.setdefault(why, []).append(name)
+    told = [
+        f"{', '.join(names[:8])}{f' and {len(names) - 8} more' if len(names) > 8 else ''}: {why}."
+        for why, names in by_reason.items()
+    ]
+    return " ".join(told) or "There is no column of numbers, truth values or text."
+
+
 def _is_text(kind: nw.dtypes.DType) -> bool:
     return isinstance(kind, nw.String | nw.Categorical | nw.Enum)
 
@@ -339,6 +383,8 @@ def _unit_of(name: str, kind: nw.dtypes.DType) -> str:
 
 
 def _numbers(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64]:
+    if not _is_number(frame.schema[name]):
+        raise ParameterError.of("The table of people", f"column {name}", str(frame.schema[name]), "numbers")
     column = frame.get_column(name).cast(nw.Float64)
     return np.asarray(column.to_numpy(), dtype=np.float64)
 

@@ -61,6 +61,8 @@ class SegmentReport:
         How many people were left out because it was not permitted to segment them, and why; None for nobody.
     minimum_group
         No size from 1 to below this is shown.
+    timezone
+        IANA name; days are told as they are in the shop.
     provenance
         What the page was made by: model id, feature fingerprint, version.
     """
@@ -80,6 +82,7 @@ class SegmentReport:
     features: tuple[tuple[str, str, str], ...] = ()
     refused: str | None = None
     minimum_group: int = 50
+    timezone: str = "UTC"
     provenance: Mapping[str, str] = field(default_factory=dict)
 
 

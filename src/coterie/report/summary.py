@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
@@ -19,13 +20,14 @@ _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight"
 _LONGER, _FAR = 0.5, 1.0  # standard deviations of days since the last order: with, without the usual gap beside it
 
 
-def date(moment: datetime) -> str:
-    """Write a day.
+def date(moment: datetime, timezone: str = "UTC") -> str:
+    """Write the day that a moment (naive UTC) falls on in a time zone.
 
-    >>> date(datetime(2017, 10, 1))
-    '1 October 2017'
+    >>> date(datetime(2017, 10, 1)), date(datetime(2017, 9, 30, 22), "Europe/Berlin")
+    ('1 October 2017', '1 October 2017')
     """
-    return f"{moment.day} {moment:%B %Y}"
+    local = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone))
+    return f"{local.day} {local:%B %Y}"
 
 
 def paragraph(words: str) -> str:

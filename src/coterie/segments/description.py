@@ -46,9 +46,10 @@ class Trait:
     unit
         What its figures are: money (minor units), count, days, share (0 to 1) or number.
     typical
-        The segment's median of known values, in that unit; NaN when none is known.
+        The segment's median, in that unit. Of money and counts the missing are 0 (nothing happened), as in ``Matrix``;
+        of all else it is NaN where the feature is unknown of most.
     base
-        The median of everybody, in that unit.
+        The same of everybody.
     effect
         The segment's mean minus everybody's, in standard deviations of everybody, after ``Matrix`` has filled, logged
         and clipped the feature.
@@ -133,7 +134,7 @@ def describe(
         raise ParameterError.of("describe", "unit", ", ".join(bad), f"one of {', '.join(UNITS)}")
     data, rows = one_order(data, tuple(meta) or (value,))
     groups = groups[rows]
-    raw = {name: numbers(data, name) for name in meta}
+    raw = {name: _happened(numbers(data, name), unit) for name, (_, unit) in meta.items()}
     scaled = effects(data, groups, meta)
     ids = np.unique(groups)
     middles = {name: [median(column[groups == one]) for one in ids] for name, column in raw.items()}
@@ -201,9 +202,14 @@ def effects(data: nw.DataFrame[Any], groups: Ints, meta: Mapping[str, tuple[str,
 
 
 def median(values: Floats) -> float:
-    """Return the median of the known values; NaN when none is known."""
+    """Return the median of the known values; NaN when fewer than half are known: it would not speak of most."""
     known_values = values[~np.isnan(values)]
-    return float(np.median(known_values)) if len(known_values) else float("nan")
+    return float(np.median(known_values)) if 2 * len(known_values) >= max(len(values), 1) else float("nan")
+
+
+def _happened(values: Floats, unit: str) -> Floats:
+    """Return the values with 0 where nothing happened: missing money and counts."""
+    return np.nan_to_num(values, nan=0.0) if unit in ("money", "count") else values
 
 
 def _sentences(

@@ -174,7 +174,8 @@ def report_card(
         "Ridge and logistic regression, out of fold; no groups.",
     )
     protocol = (
-        f"{len(data):,} people, features as of {as_of:%Y-%m-%d}, outcomes of the {horizon_days} days after it. "
+        f"{len(data):,} people, features as of {as_of:%Y-%m-%d %H:%M} UTC, "
+        f"outcomes of the {horizon_days} days after it. "
         "R²: share of the variance of log(1 + spend) explained by group means. "
         f"AUC: churn (no order; {gone.mean():.1%} of people) ranked by the group's churn rate among the other people, "
         f"{_FOLDS} folds. Intervals: 95 %, {count} resamples of people."

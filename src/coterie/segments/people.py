@@ -21,7 +21,7 @@ from coterie.errors import (
     ParameterError,
     TooFewPeopleError,
 )
-from coterie.features.matrix import KEYS
+from coterie.features.matrix import KEYS, opened
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -52,18 +52,19 @@ def read(frame: Any) -> nw.DataFrame[Any]:
         data = nw.from_native(pa.table({f"x{i}": np.ascontiguousarray(frame[:, i]) for i in range(frame.shape[1])}))
     else:
         try:
-            data = nw.from_native(frame, eager_only=True)
+            data = opened(frame)
         except TypeError as error:
             raise ParameterError.of(
                 "The table of people",
                 "its type",
                 type(frame).__name__,
                 "a pandas, polars, pyarrow table or 2-D numpy array",
+                hint="collect a lazy table first, and make a table of anything else.",
             ) from error
     if not len(data) or not [name for name in data.columns if name not in KEYS]:
         raise EmptyShopError(
             f"There is nobody to segment: the table has {len(data):,} people and {len(data.columns)} columns.",
-            hint="ingest orders first, or choose an as_of after the first order.",
+            hint="give one row a person, and columns besides person and as_of.",
         )
     return data
 
@@ -153,7 +154,14 @@ class Segmentation(ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         """Return ``person, segment`` (int64 each; the row's number where there is no column ``person``)."""
         data = read(frame)
         person = data.get_column("person").to_numpy() if "person" in data.columns else np.arange(len(data))
-        return pa.table({"person": pa.array(person, pa.int64()), "segment": pa.array(self.predict(data), pa.int64())})
+        try:
+            people = pa.array(person, pa.int64())
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            got = str(data.schema["person"])
+            raise ParameterError.of(
+                "The table of people", "column person", got, "whole numbers without gaps", hint="predict needs no person."
+            ) from error
+        return pa.table({"person": people, "segment": pa.array(self.predict(data), pa.int64())})
 
     @property
     def fingerprint(self) -> str:
@@ -167,7 +175,7 @@ class Segmentation(ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit
     @classmethod
     def _checked(cls, body: Mapping[str, Any], *keys: str) -> None:
         """Refuse a body that this class did not write."""
-        kind = body.get("kind")
+        kind = body.get("kind") if isinstance(body, Mapping) else type(body).__name__
         if kind != cls.__name__ or (lost := [key for key in keys if key not in body]):
             wrong = f"is of kind {kind!r}" if kind != cls.__name__ else f"lacks {', '.join(lost)}"
             raise IntegrityError(f"This is no stored {cls.__name__}: it {wrong}.", hint="fit it anew.")

@@ -7,7 +7,7 @@ the session's time zone has to be UTC and ANSI mode on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from sqlglot import ErrorLevel, exp
@@ -180,13 +180,6 @@ def lint(tree: Expression) -> None:
         for name, (broken, why) in RULES.items():
             if broken(node):
                 raise ParameterError(f"SQL dialect, rule {name}: {node.sql('duckdb')[:200]}.", hint=f"{why}.")
-
-
-def _parents(node: exp.Expr) -> Iterator[exp.Expr]:
-    parent = node.parent
-    while parent is not None:
-        yield parent
-        parent = parent.parent
 
 
 def _is_cast(node: exp.Expr | None, kinds: Iterable[exp.DType] = ()) -> bool:

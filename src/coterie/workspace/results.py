@@ -65,7 +65,8 @@ class FeatureTable:
 
     def __repr__(self) -> str:
         return (
-            f"FeatureTable({self.table.num_rows:,} people × {len(self.features)} features, as of {self.as_of:%Y-%m-%d})"
+            f"FeatureTable({self.table.num_rows:,} people × {len(self.features)} features, "
+            f"as of {self.as_of:%Y-%m-%d %H:%M} UTC)"
         )
 
 

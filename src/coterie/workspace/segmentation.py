@@ -48,6 +48,8 @@ class Segmentation:
         How well they tell the future apart beside naive baselines; None when too few data lie around ``as_of``.
     evidence
         What was found for each candidate number of segments; empty when the number was given.
+    warning
+        What to beware of, in words, when no number of segments was found stable; else empty.
     tree
         Ward's tree of the same people, root first; empty where there are too many for it.
     projection
@@ -68,6 +70,7 @@ class Segmentation:
     members: pa.Table
     card: ReportCard | None
     evidence: tuple[KEvidence, ...]
+    warning: str
     tree: tuple[TreeNode, ...]
     projection: Projection
     built: FeatureTable
@@ -108,7 +111,7 @@ class Segmentation:
             currency=self.config.currency,
             as_of=self.as_of,
             created=utc_now(),
-            method=self.method,
+            method=f"{self.method}. {self.warning}".removesuffix(". "),
             people=self.people,
             segments=self.segments,
             card=self.card,
@@ -119,6 +122,7 @@ class Segmentation:
             features=tuple((feature.name, feature.title, feature.meaning) for feature in self.built.features),
             refused="; ".join(self.left_out) or None,
             minimum_group=self.config.minimum_group,
+            timezone=self.config.timezone,
             provenance={
                 "model": self.model_id,
                 "features": self.built.snapshot[:16],
@@ -137,6 +141,7 @@ class Segmentation:
         body = {
             "shop": self.config.name,
             "method": self.method,
+            "warning": self.warning,
             "model_id": self.model_id,
             "as_of": self.as_of.isoformat() + "Z",
             "people": self.people,
@@ -151,7 +156,7 @@ class Segmentation:
         return plain
 
     def __repr__(self) -> str:
-        lines = [f"Segmentation of {self.people:,} people as of {self.as_of:%Y-%m-%d}, {self.method}"]
+        lines = [f"Segmentation of {self.people:,} people as of {self.as_of:%Y-%m-%d %H:%M} UTC, {self.method}"]
         for segment in self.segments:
             size = shown(segment.size, self.config.minimum_group)
             lines.append(f"  {segment.segment}  {segment.name:<40} {size:>9} people")

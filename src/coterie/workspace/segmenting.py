@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from coterie.errors import DataError, ParameterError
 from coterie.evaluation.intervals import Estimate
+from coterie.evaluation.splits import last_window
 from coterie.features import batch, published
 from coterie.features.matrix import Matrix
 from coterie.features.outcome import churned, future_spend, observed_until
@@ -50,6 +51,7 @@ class Figures:
     """What was measured on a model when it was trained; kept beside it in the registry."""
 
     evidence: tuple[KEvidence, ...] = ()
+    warning: str = ""
     card: ReportCard | None = None
     tree: tuple[TreeNode, ...] = ()
 
@@ -109,6 +111,7 @@ def segment(
         members=pa.table({"person": people, "segment": pa.array(labels, pa.int64())}),
         card=figures.card,
         evidence=figures.evidence,
+        warning=figures.warning,
         tree=figures.tree,
         projection=project(built.table, labels, matrix, titles),
         built=built,
@@ -122,11 +125,11 @@ def _train(
 ) -> tuple[Segmenter, Figures]:
     """Fit a model and judge it."""
     estimator = _estimator(method, k, built.columns, shop.config.minimum_group, progress).fit(built.table)
-    evidence = estimator.evidence_ if isinstance(estimator, KMeansSegments) else ()
+    evidence, warning = (estimator.evidence_, estimator.warning_) if isinstance(estimator, KMeansSegments) else ((), "")
     progress.step("report card", 0, 1)
     card = _card(shop, seen, built, estimator, method, horizon_days)
     progress.step("report card", 1, 1)
-    return estimator, Figures(evidence, card, _tree(estimator, built))
+    return estimator, Figures(evidence, warning, card, _tree(estimator, built))
 
 
 def _estimator(
@@ -159,7 +162,7 @@ def _card(
     table, judged = built.table, estimator
     if observed_until(seen.warehouse) < built.as_of + horizon - timedelta(days=1):
         try:
-            table = shop.features(seen, built.as_of - horizon, built.features, SILENT).table
+            table = shop.features(seen, last_window(built.as_of, horizon_days).as_of, built.features, SILENT).table
             judged = _estimator(method, getattr(estimator, "k_", None), built.columns, 1, SILENT).fit(table)
         except DataError:  # the shop is younger than one horizon: nothing to judge by
             return None
