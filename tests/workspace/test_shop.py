@@ -26,6 +26,7 @@ from coterie.features import published
 from coterie.govern.audit import AUDIT
 from coterie.govern.requests import unowned
 from coterie.ops.runs import RUNS
+from coterie.segments.rfm import NAMES
 from coterie.store.ledger import SqliteLedger
 
 AS_OF = "2025-11-01"
@@ -127,6 +128,8 @@ def test_other_methods_run_through(shop: Workspace, method: str) -> None:
     made = shop.segment(AS_OF, method=method, horizon_days=60)
     assert sum(segment.size for segment in made.segments) == made.people
     assert bool(made.tree) == (method == "ward")
+    if method == "rfm":
+        assert {segment.name for segment in made.segments} <= set(NAMES)
 
 
 def test_before_the_future_is_known_segments_are_judged_one_horizon_earlier(shop: Workspace) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,8 @@ def segment(
     labels = estimator.predict(built.table)
     titles = {feature.name: (feature.title, feature.unit) for feature in built.features}
     described = describe(built.table, labels, titles, currency=shop.config.currency)
+    if isinstance(estimator, RFMSegments):  # its grid has names that marketers know
+        described = tuple(replace(item, name=estimator.names_[item.segment]) for item in described)
     names = {item.segment: item.name for item in described}
     people = built.table["person"].combine_chunks()
     published.publish(
