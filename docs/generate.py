@@ -1,7 +1,4 @@
-"""Writes the reference pages that are made from the code: the command line and the public names.
-
-``python docs/generate.py`` writes them; ``tests/docs`` fails while they differ from what the code says.
-"""
+"""Writes the reference pages that are made from the code; ``tests/docs`` fails while they differ from what it says."""
 
 from __future__ import annotations
 
@@ -12,9 +9,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import features_page
+import shop_pages
 import typer
 
 import coterie
+import coterie.cli
+from coterie import errors
 from coterie.cli import app
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -170,7 +171,63 @@ def api_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-PAGES = {"cli.md": cli_page, "python.md": api_page}
+ERRORS = """# Errors and exit codes
+
+{note}
+
+Every failure that coterie raises on purpose says what happened, to which thing, what was allowed, and, where there is
+something to do, a hint. Nothing personal is in it. At the command line it goes to stderr; with `--json`, and from
+`CoterieError.to_json()`, it has one shape:
+
+```json
+{{"code": "shop_not_found", "message": "There is no shop in /srv/shop.", "hint": "create one: coterie init --shop /srv/shop"}}
+```
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+{exits}
+
+## Errors
+
+All are in `coterie.errors`; catching a class catches those below it. `code` and exit code stay as they are; messages may
+change.
+
+| class | `code` | exit | meaning |
+|---|---|---|---|
+{errors}
+"""  # noqa: E501
+
+
+def family(kind: type[errors.CoterieError], depth: int = 0) -> Iterator[tuple[int, type[errors.CoterieError]]]:
+    """Yield an error and those below it, with their depth."""
+    yield depth, kind
+    for child in kind.__subclasses__():
+        yield from family(child, depth + 1)
+
+
+def errors_page() -> str:
+    """Return the reference of errors and exit codes."""
+    exits = re.findall(r"(\d+)\s+([^,.]+)", (coterie.cli.__doc__ or "").split("codes:")[1])
+    rows = []
+    for depth, kind in family(errors.CoterieError):
+        also = [base.__name__ for base in kind.__bases__ if base.__module__ == "builtins" and base is not Exception]
+        words = cell(" ".join(prose(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0])))
+        words += f" Caught as `{also[0]}`, too." if also else ""
+        rows.append(f"| {'· ' * depth}`{kind.__name__}` | `{kind.code}` | {kind.exit_code} | {words} |")
+    shown = "\n".join(f"| {code} | {cell(words)} |" for code, words in exits)
+    return ERRORS.format(note=NOTE, exits=shown, errors="\n".join(rows)).rstrip() + "\n"
+
+
+PAGES = {
+    "cli.md": cli_page,
+    "python.md": api_page,
+    "errors.md": errors_page,
+    "configuration.md": shop_pages.configuration_page,
+    "shop-folder.md": shop_pages.folder_page,
+    "features.md": features_page.page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -57,7 +57,7 @@ def links(path: Path) -> list[str]:
     text = prose(path)
     return [
         *re.findall(r"\]\(\s*<?([^)\s>]+)>?[^)]*\)", text),
-        *re.findall(r"<(?:img|a)\b[^>]*?(?:src|href)=\"([^\"]+)\"", text),
+        *re.findall(r"<(?:img|source|a)\b[^>]*?(?:src|srcset|href)=\"([^\"]+)\"", text),
     ]
 
 

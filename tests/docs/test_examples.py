@@ -22,10 +22,15 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
 def test_the_examples_of_a_page_run(page: Path, desk: Path) -> None:
-    """The blocks of a page are one program, run in a folder of its own with a shop's files (see ``desk``)."""
+    """The blocks of a page are one program, run in a folder of its own with a shop's files (see ``desk``).
+
+    A mapping that the page shows in whole is the one in that folder.
+    """
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):
-        if block.language == "python":
+        if block.language == "toml" and {"source", "read"} <= set(tomllib.loads(block.text)):
+            (desk / "mapping.toml").write_text(block.text, "utf-8")
+        elif block.language == "python":
             source = "\n" * (block.line - 1) + block.text  # so that a traceback names the line of the page
             exec(compile(source, str(page), "exec"), namespace)
 
