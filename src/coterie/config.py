@@ -56,6 +56,9 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse settings that would only fail later."""
+        for name in ("name", "shop_id", "currency", "timezone"):
+            if not isinstance(value := getattr(self, name), str):
+                raise ConfigError(f"{name} must be text, got {value!r}.", hint=f'for example {name} = "{value}".')
         if not re.fullmatch(r"[A-Z]{3}", self.currency):
             raise ConfigError(
                 f"currency must be an ISO 4217 code of three capital letters, got {self.currency!r}.",
@@ -85,10 +88,9 @@ class Config:
             raise ConfigError(
                 f"{path} has unknown settings {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}."
             )
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ConfigError(f"{path} lacks a setting: {error}.") from error
+        if lost := [name for name in ("name", "shop_id") if name not in values]:
+            raise ConfigError(f"{path} lacks {' and '.join(lost)}.", hint="restore the file from a backup.")
+        return cls(**values)
 
     def moment(self, value: str | date | datetime) -> datetime:
         """Return a moment as naive UTC.

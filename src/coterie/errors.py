@@ -158,7 +158,7 @@ class MissingColumnError(DataError, KeyError):
             f"{where} has no column{plural} {', '.join(repr(name) for name in lost)}. Its columns: {shown or 'none'}.",
             missing=lost,
             present=there,
-            hint=f"did you mean {'; '.join(near)}?" if near else "name the column in the mapping as it is in the file.",
+            hint=f"did you mean {'; '.join(near)}?" if near else "name the column as it is in the data.",
         )
 
 

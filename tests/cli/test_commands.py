@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +44,12 @@ class Said(NamedTuple):
     @property
     def json(self) -> dict[str, object]:
         return json.loads(self.out)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def coterie(desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """The command line, called in the working folder."""
+    return lambda *words: call(capsys, monkeypatch, *words)
 
 
 @pytest.fixture
@@ -157,3 +164,49 @@ def test_no_command_is_quiet_about_what_it_does() -> None:
     assert told.stderr == ""
     version = subprocess.run([sys.executable, "-m", "coterie", "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.startswith("coterie ")
+
+
+def test_without_a_command_it_helps(coterie: Callable[..., Said]) -> None:
+    said = coterie()
+    assert said.code == 0
+    assert said.out.startswith("Usage: ")
+    assert said.err == ""
+
+
+def test_nobody_to_ask_is_no_yes(coterie: Callable[..., Said]) -> None:
+    coterie("init")
+    coterie("ingest", "till.toml")
+    for words in (("forget", "customer_id=c3"), ("forget", "customer_id=c3", "--json")):
+        said = coterie(*words)
+        assert said.code == 2
+        assert said.out == ""
+        assert "--yes" in said.err
+    assert coterie("show", "customer_id=c3").code == 0
+
+
+def test_json_has_no_figures_that_json_has_not(coterie: Callable[..., Said], desk: Path) -> None:
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    rows = [f"o{customer},c{customer},5.00,2025-03-01" for customer in range(100)]  # one order: no gap between orders
+    rows += [
+        f"p{customer}-{day},d{customer},90.00,2025-04-{1 + day * (1 + customer % 3):02}"
+        for customer in range(60)
+        for day in range(8)
+    ]
+    (desk / "orders.csv").write_text("\n".join(["order,customer,total,at", *rows]), "utf-8")
+    coterie("init")
+    coterie("ingest", "till.toml")
+    said = coterie("segment", "--k", "2", "--json")
+    body = json.loads(said.out, parse_constant=refuse)
+    typical = [{trait["feature"]: trait["typical"] for trait in one["traits"]} for one in body["segments"]]
+    assert [one["gap_mean_days"] for one in typical] == [2, None]
+
+
+def test_a_place_that_cannot_be_written_is_said_in_words(coterie: Callable[..., Said], desk: Path) -> None:
+    coterie("init")
+    coterie("ingest", "till.toml")
+    (desk / "file").write_text("")
+    said = coterie("build", "--out", "file/table.parquet")
+    assert said.code == 1
+    assert said.err.splitlines()[-1].startswith("Error: Cannot write ")

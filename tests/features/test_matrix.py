@@ -181,6 +181,18 @@ def test_failures_say_what_to_do() -> None:
         Matrix().set_params(scale="log")
 
 
+def test_it_says_of_each_column_why_it_tells_nothing() -> None:
+    people = pa.table({"one": [1] * 60, "two": [2] * 60, "name": [f"person {number}" for number in range(60)]})
+    with pytest.raises(NoVariationError) as refused:
+        Matrix().fit(people)
+    assert refused.value.message == (
+        "All 60 people look the same to it. one, two: all people are alike. "
+        "name: its levels are all rarer than one person in 50."
+    )
+    with pytest.raises(ParameterError, match="columns must be a list of names, got 'one'"):
+        Matrix(columns="one").fit(people)
+
+
 def test_parameters_are_scikit_learns() -> None:
     from sklearn.base import clone
 

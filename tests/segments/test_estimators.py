@@ -143,6 +143,28 @@ def test_wrong_data_is_refused_in_plain_words(make, three_kinds):
         make().fit(three_kinds.drop(["orders"]).append_column("orders", dates))
 
 
+@pytest.mark.parametrize("make", METHODS)
+def test_tables_that_are_none_are_refused_by_name(make, three_kinds):
+    frame = three_kinds.select(COLUMNS)
+    twice = frame.append_column("orders", frame["orders"])
+    for table in (twice, pd.concat([frame.to_pandas(), frame.to_pandas()[["orders"]]], axis=1)):
+        with pytest.raises(ParameterError, match=r"the name of a column must be unlike all others, got 'orders'"):
+            make().fit(table)
+    with pytest.raises(ParameterError, match="the name of a column must be text, got 0"):
+        make().fit(pd.DataFrame(frame.to_pandas().to_numpy()))
+    with pytest.raises(ParameterError, match="collect a lazy table first"):
+        make().fit(pl.from_arrow(frame).lazy())
+    model = make().fit(three_kinds)
+    words = frame.set_column(1, "orders", pa.array(["many"] * len(frame)))
+    with pytest.raises(ParameterError, match="column orders must be numbers, got 'String'"):
+        model.predict(words)
+    for person in (["c-1"] * len(frame), [None] * len(frame)):
+        with pytest.raises(ParameterError, match="column person must be whole numbers without gaps"):
+            model.assign(frame.append_column("person", pa.array(person, pa.string())))
+    with pytest.raises(IntegrityError, match="of kind 'str'"):
+        type(model).from_json("kind")
+
+
 @pytest.mark.parametrize("make", CLUSTERINGS)
 def test_wrong_numbers_of_segments_are_refused(make, three_kinds):
     for wrong in (0, 1, -3, 2.5, True, "three"):

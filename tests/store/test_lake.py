@@ -331,3 +331,13 @@ def test_two_writers_keep_each_other_s_rows(lake: DeltaLake) -> None:
         warehouse.attach_tables(FACTS)
         found = warehouse.query("SELECT count(*) AS n FROM facts WHERE subject = ?", [subject])
     assert found["n"].to_pylist() == [0]
+
+
+def test_a_torn_log_is_said_in_one_line(tmp_path: Path) -> None:
+    lake = DeltaLake(tmp_path)
+    lake.create(FACTS)
+    log = max((tmp_path / "facts" / "_delta_log").glob("*.json"))
+    log.write_bytes(log.read_bytes()[:30])
+    with pytest.raises(StoreError, match="'facts'") as refused:
+        DeltaLake(tmp_path).source(FACTS)
+    assert "\n" not in refused.value.message

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from datetime import datetime
 from pathlib import Path
 
@@ -272,3 +274,50 @@ def test_many_small_files_are_compacted(exports: Path, tmp_path: Path, keys: Pat
         made.build(AS_OF)
         assert len(made.lake.source(published.PUBLISHED)) < 5
         assert made.lake.count(published.PUBLISHED) == 55
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("", "lacks name and shop_id"),
+        ('name = "Shop"', "lacks shop_id"),
+        ('name = 5\nshop_id = "ab"', "name must be text, got 5"),
+        ('name = "Shop"\nshop_id = "ab"\ncurrency = 3', "currency must be text, got 3"),
+        ('name = "Shop"\nshop_id = "ab"\ncolour = "red"', "unknown settings colour"),
+    ],
+)
+def test_damaged_settings_are_refused_by_name(tmp_path: Path, settings: str, told: str) -> None:
+    (tmp_path / "shop.toml").write_text(settings, "utf-8")
+    with pytest.raises(ConfigError, match=told):
+        coterie.open(tmp_path)
+
+
+def test_a_killed_import_leaves_nothing_readable_behind(exports: Path, tmp_path: Path, keys: Path) -> None:
+    with coterie.open(tmp_path / "shop", create=True, currency="EUR"):
+        pass
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = tmp_path / "shop" / "scratch" / f"{dead.pid}-left"
+    left.mkdir()
+    (left / "staged.parquet").write_text("ann@shop.example")
+    mine = tmp_path / "shop" / "scratch" / f"{os.getpid()}-mine"
+    mine.mkdir()
+    with coterie.open(tmp_path / "shop") as shop:
+        assert not left.exists()
+        assert mine.exists()
+        assert unowned([path.name for path in (tmp_path / "shop").iterdir()], shop.holders()) == []
+
+
+def test_an_export_shows_set_aside_rows_in_the_clear(shop: Workspace) -> None:
+    rows = shop.check().reasons
+    assert rows
+    exported = shop.export("customer_id=c0")["quarantine"]
+    assert "twelve" in exported["raw"][0].as_py()
+
+
+def test_a_model_keeps_the_names_of_its_segments(shop: Workspace) -> None:
+    made = shop.segment("2025-09-01", k=3, horizon_days=60)
+    later = shop.segment(AS_OF, model="latest")
+    assert [segment.name for segment in later.segments] == [segment.name for segment in made.segments]
+    with pytest.raises(ParameterError, match="its own k"):
+        shop.segment(AS_OF, model="latest", k=4)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="coterie",
     help="Customer segments that hold up: a real shop in, segments, evidence and reports out.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -74,11 +73,13 @@ def init(
     name: Annotated[str | None, typer.Option(help="The shop's name, shown in reports.")] = None,
     currency: Annotated[str, typer.Option(help="ISO 4217 code that amounts are kept in.")] = "USD",
     timezone: Annotated[str, typer.Option(help="IANA name; days and hours are local to it.")] = "UTC",
+    minimum_group: Annotated[int, typer.Option(help="No smaller group leaves the shop or shows its size.", min=1)] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Make a new, empty shop in a folder."""
     screen = Screen(as_json=as_json)
-    with _open(shop, create=True, name=name, currency=currency, timezone=timezone) as workspace:
+    settings = {"name": name, "currency": currency, "timezone": timezone, "minimum_group": minimum_group}
+    with _open(shop, create=True, **settings) as workspace:
         if as_json:
             screen.answer({"shop": str(workspace.folder), **workspace.settings()})
         else:
@@ -213,6 +214,8 @@ def forget(
     screen = Screen(as_json=as_json)
     with _open(shop) as workspace:
         if not dry_run and not yes:
+            if as_json or not sys.stdin.isatty():
+                raise UsageError("forget: nobody is here to be asked.", hint="--yes erases without asking.")
             typer.confirm("Erase this person for good?", abort=True, err=True)
         receipt = workspace.forget(identifier, dry_run=dry_run)
     if as_json:
@@ -239,7 +242,7 @@ def run() -> None:
     screen = Screen(as_json="--json" in sys.argv[1:])
     code: object = 0
     try:
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except CoterieError as error:
         screen.error(error)
         code = error.exit_code

@@ -99,6 +99,8 @@ def segment_table(screen: Screen, made: Segmentation) -> None:
         ]
         screen.table(("judged by the future", "role", "groups", "R² of log spend", "AUC of churn"), figures)
         screen.lines([made.card.verdict])
+        if made.card.as_of != made.as_of:
+            screen.say(f"Judged as of {made.card.as_of:%Y-%m-%d %H:%M} UTC, the last time with a known future.")
     if made.warning:
         screen.say(f"Beware: {made.warning}", style="yellow")
     for what in made.reused:

@@ -195,7 +195,7 @@ class Matrix:
                 parts.append(part)
         if not parts:
             raise NoVariationError(
-                f"Nothing tells the {len(data):,} people apart. {_why_not(dropped)}",
+                f"All {len(data):,} people look the same to it. {_why_not(dropped)}",
                 hint="choose other columns, or a longer time.",
             )
         self.parts_, self.dropped_ = tuple(parts), dropped
@@ -332,12 +332,16 @@ def opened(frame: Any) -> nw.DataFrame[Any]:
         It is no dataframe.
     """
     try:
-        data = nw.from_native(frame, eager_only=True)
+        data: nw.DataFrame[Any] = nw.from_native(frame, eager_only=True)
     except nw.exceptions.DuplicateError as error:
         names = [str(name) for name in getattr(frame, "column_names", None) or frame.columns]
         twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
         raise ParameterError.of(
-            "The table of people", "the name of a column", twice, "unlike all others", hint="rename or drop the surplus."
+            "The table of people",
+            "the name of a column",
+            twice,
+            "unlike all others",
+            hint="rename or drop the surplus.",
         ) from error
     for name in data.columns:
         if not isinstance(name, str):

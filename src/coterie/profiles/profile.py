@@ -120,7 +120,7 @@ class Profile:
         if not subjects:
             raise ParameterError(
                 f"profile: nobody is known by this key at {moment:%Y-%m-%d %H:%M} UTC.",
-                hint="use a person key of this shop; `coterie show` also takes an identifier such as customer_id:123.",
+                hint="use a person key of this shop; `coterie show` also takes an identifier such as customer_id=123.",
             )
         keys = [subject for subject, _ in subjects]
         among = ", ".join(str(int(key)) for key in keys)  # literals, so that files without these subjects are skipped

@@ -156,11 +156,11 @@ class Segmentation(ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         person = data.get_column("person").to_numpy() if "person" in data.columns else np.arange(len(data))
         try:
             people = pa.array(person, pa.int64())
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            people = pa.nulls(len(data), pa.int64())
+        if people.null_count:
             got = str(data.schema["person"])
-            raise ParameterError.of(
-                "The table of people", "column person", got, "whole numbers without gaps", hint="predict needs no person."
-            ) from error
+            raise ParameterError.of("The table of people", "column person", got, "whole numbers without gaps")
         return pa.table({"person": people, "segment": pa.array(self.predict(data), pa.int64())})
 
     @property

@@ -145,4 +145,5 @@ def told(name: str, what: str) -> Iterator[None]:
     except CoterieError:
         raise
     except (DeltaError, pa.ArrowException, OSError, ValueError) as error:
-        raise StoreError(f"Cannot {what} table {name!r}: {error}.") from error
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]  # the rest is a backtrace
+        raise StoreError(f"Cannot {what} table {name!r}: {said.rstrip('.')}.") from error

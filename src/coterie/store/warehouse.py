@@ -260,7 +260,7 @@ class Warehouse:
 
     def _run(self, work: Callable[[], T], text: str, connection: duckdb.DuckDBPyConnection | None = None) -> T:
         if self._closed:
-            raise StoreError("This warehouse is closed.")
+            raise StoreError("This warehouse is closed.", hint="open the shop again; write reports while it is open.")
         future = self._worker.submit(work)
         try:
             return future.result()

@@ -152,7 +152,8 @@ class Segmentation:
             "features": self.built.to_json(),
             "reused": list(self.reused),
         }
-        plain: dict[str, Any] = json.loads(json.dumps(body, default=str))
+        # NaN is no JSON: a figure that is not known is null
+        plain: dict[str, Any] = json.loads(json.dumps(body, default=str), parse_constant=lambda _: None)
         return plain
 
     def __repr__(self) -> str:

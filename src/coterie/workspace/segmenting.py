@@ -52,6 +52,7 @@ class Figures:
 
     evidence: tuple[KEvidence, ...] = ()
     warning: str = ""
+    names: tuple[str, ...] = ()
     card: ReportCard | None = None
     tree: tuple[TreeNode, ...] = ()
 
@@ -71,6 +72,8 @@ def segment(
         raise ParameterError.of("segment", "method", method, f"one of {', '.join(ESTIMATORS)}")
     if method == "rfm" and k is not None:
         raise ParameterError("segment: RFM has a grid of its own and takes no k.", hint="leave k out, or use kmeans.")
+    if model is not None and k is not None:
+        raise ParameterError("segment: a registered model has its own k.", hint="leave out k, or model.")
     if horizon_days < 1:
         raise ParameterError.of("segment", "horizon_days", horizon_days, "at least 1")
     name = f"segments-{method}"
@@ -81,9 +84,6 @@ def segment(
     found = shop.registry.latest(name, inputs=inputs) if model is None else shop.registry.get(name, model)
     if found is None:
         estimator, figures = _train(shop, seen, built, method, k, horizon_days, progress)
-        found = shop.registry.register(
-            name, method, estimator.to_json(), inputs=inputs, as_of=built.as_of, figures=msgspec.to_builtins(figures)
-        )
     else:
         estimator = ESTIMATORS[method].from_json(shop.registry.load(found))
         figures = msgspec.convert(dict(found.figures), Figures)
@@ -93,6 +93,15 @@ def segment(
     described = describe(built.table, labels, titles, currency=shop.config.currency)
     if isinstance(estimator, RFMSegments):  # its grid has names that marketers know
         described = tuple(replace(item, name=estimator.names_[item.segment]) for item in described)
+    if found is None:
+        told = {item.segment: item.name for item in described}
+        figures.names = tuple(told.get(segment, "") for segment in range(max(told) + 1))
+        found = shop.registry.register(
+            name, method, estimator.to_json(), inputs=inputs, as_of=built.as_of, figures=msgspec.to_builtins(figures)
+        )
+    # A segment keeps the name that it got when its model was made, whoever is in it now.
+    known = dict(enumerate(figures.names))
+    described = tuple(replace(item, name=known.get(item.segment) or item.name) for item in described)
     names = {item.segment: item.name for item in described}
     people = built.table["person"].combine_chunks()
     published.publish(
@@ -131,7 +140,7 @@ def _train(
     progress.step("report card", 0, 1)
     card = _card(shop, seen, built, estimator, method, horizon_days)
     progress.step("report card", 1, 1)
-    return estimator, Figures(evidence, warning, card, _tree(estimator, built))
+    return estimator, Figures(evidence, warning, card=card, tree=_tree(estimator, built))
 
 
 def _estimator(

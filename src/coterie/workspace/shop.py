@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -15,14 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from coterie.collect.facts import LAKE_TABLES, LEDGER_TABLES
+from coterie.collect.facts import LAKE_TABLES, LEDGER_TABLES, QUARANTINE
 from coterie.collect.identifiers import normalised
 from coterie.collect.intake import Intake, Receipt
 from coterie.collect.mapping import Mapping
 from coterie.collect.quality import Quality, quality
 from coterie.collect.shops import READY
 from coterie.config import FILE, Config
-from coterie.errors import IntegrityError, ParameterError
+from coterie.errors import IntegrityError, ParameterError, StoreError
 from coterie.features import catalog, published
 from coterie.features.catalog import CATALOG
 from coterie.features.feature import Feature
@@ -42,6 +41,7 @@ from coterie.store.ports import Archive, Lake, Ledger, Vault
 from coterie.store.warehouse import Warehouse
 from coterie.workspace.facts import PERSONAL, SHARED, Facts, attach, facts
 from coterie.workspace.results import FeatureTable, Membership, Person
+from coterie.workspace.scratch import SCRATCH, scratch
 
 if TYPE_CHECKING:
     from coterie.workspace.segmentation import Segmentation
@@ -80,7 +80,7 @@ class Workspace:
         self.lake.create(*LAKE)
         self.gate = Gate(ledger, minimum_group=config.minimum_group)
         self.registry = Registry(ledger, archive)
-        self._scratch = tempfile.TemporaryDirectory(prefix="coterie-")
+        self._scratch = scratch(folder)
         self.warehouse = Warehouse(lake, temp_directory=self._scratch.name)
 
     # ------------------------------------------------------------------ the verbs, in the order in which data flows
@@ -256,7 +256,11 @@ class Workspace:
 
     def export(self, identifier: str) -> dict[str, pa.Table]:
         """Export everything that is kept about one person (GDPR articles 15 and 20), by table."""
-        return requests.export_person(self.holders(), self._person(identifier), audit=self.gate.audit)
+        found = requests.export_person(self.holders(), self._person(identifier), audit=self.gate.audit)
+        if (rows := found.get(QUARANTINE.name)) is not None:  # sealed for us, but the person's own
+            raw = [text.decode("utf-8", "replace") for text in self.vault.unseal(rows["raw"].to_pylist())]
+            found[QUARANTINE.name] = rows.set_column(rows.column_names.index("raw"), "raw", pa.array(raw, pa.string()))
+        return found
 
     def exported(self, identifier: str) -> str:
         """Return :meth:`export` as JSON that people can read and programs can take over."""
@@ -281,7 +285,11 @@ class Workspace:
     # ------------------------------------------------------------------ who holds what
 
     def holders(self) -> list[Holder]:
-        """Return the owners of every table and file of the shop, those by which a person is found last."""
+        """Return the owners of every table and file of the shop, in the order in which they forget.
+
+        The vault, by which a person is found, comes after all that is found by its keys. Only edges come later: were
+        they erased first and the rest not, a repeated request would miss the person's other identifiers.
+        """
         return [
             LakeHolder(self.lake, LAKE, files=("lake",)),
             LedgerHolder(
@@ -291,8 +299,9 @@ class Workspace:
             ),
             Impersonal("archive", ("archive",), "Models hold centres and scales of groups, never rows about a person."),
             Impersonal("settings", (FILE,), "The shop's own name, currency and time zone."),
-            LedgerHolder(self.ledger, (EDGES,), name="edges"),
+            Impersonal("scratch", (SCRATCH,), "Rows on their way in, gone when the process ends."),
             VaultHolder(self.vault, files=("vault.sqlite", "vault.sqlite-wal", "vault.sqlite-shm")),
+            LedgerHolder(self.ledger, (EDGES,), name="edges"),
         ]
 
     # ------------------------------------------------------------------ what the verbs are made of
@@ -342,8 +351,11 @@ class Workspace:
         members = self.facts(purpose).members
         target = Path(path).expanduser().resolve()
         released = self.gate.release(rows, target.name, purpose_of(purpose), members=members, group=group)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(released.rows, target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(released.rows, target)
+        except OSError as error:
+            raise StoreError(f"Cannot write {target}: {error.strerror or error}.") from error
         return target
 
     def settings(self) -> dict[str, Any]:
