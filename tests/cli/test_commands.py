@@ -210,3 +210,14 @@ def test_a_place_that_cannot_be_written_is_said_in_words(coterie: Callable[..., 
     said = coterie("build", "--out", "file/table.parquet")
     assert said.code == 1
     assert said.err.splitlines()[-1].startswith("Error: Cannot write ")
+
+
+def test_a_terminal_does_not_obey_what_data_say(coterie: Callable[..., Said], desk: Path) -> None:
+    (desk / "people.csv").write_text("customer,town\nc3,\x1b[31mRome\x9b2J\n", "utf-8")
+    traits = '[[read]]\nfile = "people.csv"\nto = "trait"\nidentify = { customer_id = "customer" }\ntraits = ["town"]\n'
+    (desk / "till.toml").write_text(MAPPING + traits, "utf-8")
+    coterie("init")
+    coterie("ingest", "till.toml")
+    shown = coterie("show", "customer_id=c3").out
+    assert "town: \ufffd[31mRome\ufffd2J" in shown
+    assert coterie("show", "customer_id=c3", "--json").json["traits"][0]["value"] == "\x1b[31mRome\x9b2J"  # type: ignore[index]

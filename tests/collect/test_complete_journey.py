@@ -42,10 +42,32 @@ def test_every_row_is_accounted_for(make_shop: Any, complete_journey_folder: Pat
     [sums] = shop.warehouse.query(
         """
         SELECT CAST(SUM(amount) AS BIGINT) AS amount, COUNT(DISTINCT line_id) AS lines,
-            COUNT(DISTINCT order_id) AS orders, COUNT(DISTINCT subject) AS people, MIN(discount) AS least FROM lines
+            COUNT(DISTINCT order_id) AS orders, COUNT(DISTINCT subject) AS people, MIN(discount) AS least,
+            CAST(SUM(discount) AS BIGINT) AS discount FROM lines
         """
     ).to_pylist()
-    assert sums == {"amount": 459_603_958, "lines": 1_469_307, "orders": 155_848, "people": 2_469, "least": 0}
+    assert sums == {
+        "amount": 459_603_958,
+        "lines": 1_469_307,
+        "orders": 155_848,
+        "people": 2_469,
+        "least": 0,
+        "discount": 79_619_329,
+    }
+    # Amount and discount make the shelf price, which is one in a store and week, with a maker's coupon or without.
+    [shelf] = shop.warehouse.query(
+        f"""
+        SELECT COUNT(*) AS "groups", AVG(CAST(spread < 0.51 AS INTEGER)) AS constant FROM (
+            SELECT MAX((amount + discount) / line.quantity) - MIN((amount + discount) / line.quantity) AS spread
+            FROM lines AS line
+            JOIN read_parquet('{complete_journey_folder}/transactions.parquet', file_row_number = true) AS origin
+                ON origin.file_row_number + 1 = line."row"
+            WHERE line.quantity > 0
+            GROUP BY line.product_id, line.place, origin.week
+            HAVING MAX(coupon_disc) > 0 AND MIN(coupon_disc) = 0)
+        """
+    ).to_pylist()
+    assert (shelf["groups"], shelf["constant"] > 0.99) == (904, True)
 
     found = quality(shop.warehouse, shop.lake, shop.ledger)
     assert (found.people, found.unknown_products, found.currencies, found.problems) == (2_469, 4_836, ("USD",), ())

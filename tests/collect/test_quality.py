@@ -74,14 +74,69 @@ def test_a_report_by_hand(shop: Any) -> None:
     assert body["tables"][0]["first"] == "2026-01-01T00:00:00"
 
 
-def test_a_file_counts_as_it_was_imported_last(shop: Any) -> None:
-    shop.write("lines.csv", "line,who,order,total,at,sku\n1,ada,o1,x,2026-01-01,p1\n")
+HEAD = "line,who,order,total,at,sku\n"
+
+
+def counts(found: Quality) -> list[tuple[int, ...]]:
+    for file in found.files:
+        assert file.received == file.accepted + file.quarantined + file.duplicates
+    return [
+        (file.imports, file.received, file.accepted, file.quarantined, file.duplicates, file.set_aside)
+        for file in found.files
+    ]
+
+
+def rules(found: Quality) -> dict[str, int]:
+    return {reason.rule: reason.rows for reason in found.reasons}
+
+
+def test_what_was_mended_in_the_file_is_no_longer_a_problem(shop: Any) -> None:
+    shop.write("lines.csv", HEAD + "1,ada,o1,x,2026-01-01,p1\n")
     shop.ingest(LINES)
-    shop.write("lines.csv", "line,who,order,total,at,sku\n1,ada,o1,5,2026-01-01,p1\n")
+    shop.write("lines.csv", HEAD + "1,ada,o1,5,2026-01-01,p1\n")
     shop.ingest(LINES)
     found = report(shop)
-    assert [(file.received, file.accepted) for file in found.files] == [(1, 1)]
+    assert counts(found) == [(2, 2, 1, 1, 0, 0)]
     assert (found.reasons, found.problems) == ((), ())
+
+
+def test_what_is_stored_stays_in_the_report_when_the_file_is_read_again(shop: Any) -> None:
+    shop.write("lines.csv", HEAD + "1,ada,o1,0,2026-01-01,p1\n2,bob,o2,5,02.01.2026,p1\n3,,o3,5,2026-01-01,p1\n")
+    shop.ingest(LINES)
+    assert rules(report(shop)) == {"zero_price": 1, "bad_time": 1, "unidentified": 1}
+    # The second row is let in; the first is known, and what is odd about it still is.
+    shop.write("lines.csv", HEAD + "1,ada,o1,0,2026-01-01,p1\n2,bob,o2,5,2026-01-02,p1\n3,,o3,5,2026-01-01,p1\n")
+    shop.ingest(LINES)
+    found = report(shop)
+    assert counts(found) == [(2, 6, 2, 3, 1, 1)]
+    assert rules(found) == {"zero_price": 1, "unidentified": 1}
+    # Read a third time under another mapping, nothing is new.
+    shop.ingest({**LINES, "missing": ["nothing"]})
+    found = report(shop)
+    assert counts(found) == [(3, 9, 2, 4, 3, 1)]
+    assert rules(found) == {"zero_price": 1, "unidentified": 1}
+    assert found.identified == {"shop": pytest.approx(2 / 3)}
+    assert found.problems[0].startswith("1 of 3 rows of lines.csv are set aside: 1 × names nobody")
+
+
+def test_bad_rows_of_a_file_that_was_written_over_are_still_set_aside(shop: Any) -> None:
+    for week in range(3):
+        good = "".join(f"{week}-{line},ada,o{line},5,2026-01-01,p1\n" for line in range(3))
+        shop.write("lines.csv", HEAD + good + f"{week}-bad,ada,o4,x,2026-01-01,p1\n")
+        shop.ingest(LINES)
+    found = report(shop)
+    assert counts(found) == [(3, 12, 9, 3, 0, 3)]
+    assert rules(found) == {"bad_amount": 3}
+    assert found.problems[0].startswith("3 of 12 rows of lines.csv are set aside: 3 × ")
+
+
+def test_a_list_of_people_counts_as_it_was_read_last_however_much_has_changed(shop: Any) -> None:
+    for day, bad in enumerate(["cyd", ""]):
+        shop.write("people.csv", f"id,age\nada,{30 + day}\n{bad},50\n")
+        shop.ingest(PEOPLE)
+    found = report(shop)
+    assert counts(found) == [(2, 4, 3, 1, 0, 1)]
+    assert rules(found) == {"unidentified": 1}
 
 
 def test_an_interrupted_import_is_a_problem(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:

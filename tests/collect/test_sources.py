@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coterie.collect.sources import RECORD_LINES, digest, find, stage
+from coterie.collect.records import RECORD_LINES
+from coterie.collect.sources import digest, find, stage
 from coterie.errors import MissingColumnError, UnreadableSourceError
 from coterie.store.warehouse import Warehouse
 

@@ -232,6 +232,18 @@ def test_a_shop_is_found_made_and_kept(tmp_path: Path, keys: Path, monkeypatch: 
         coterie.open(tmp_path / "shop")
 
 
+def test_a_shop_that_lost_a_part_is_refused(exports: Path, tmp_path: Path, keys: Path) -> None:
+    with coterie.open(tmp_path / "shop", create=True, currency="EUR") as made:
+        made.ingest(exports / "till.toml")
+    (tmp_path / "shop" / "vault.sqlite").rename(tmp_path / "vault.sqlite")
+    with pytest.raises(StoreError, match=r"has lost vault\.sqlite"):
+        coterie.open(tmp_path / "shop")
+    assert not (tmp_path / "shop" / "vault.sqlite").exists()
+    (tmp_path / "vault.sqlite").rename(tmp_path / "shop" / "vault.sqlite")
+    with coterie.open(tmp_path / "shop") as whole:
+        assert whole.show("customer_id=c1").profile.orders
+
+
 def test_one_process_writes_at_a_time(exports: Path, tmp_path: Path, keys: Path) -> None:
     with coterie.open(tmp_path / "shop", create=True, currency="EUR") as one:
         other = SqliteLedger(tmp_path / "shop" / "ledger.sqlite")

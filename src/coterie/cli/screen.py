@@ -38,11 +38,11 @@ class Screen:
 
     def say(self, text: str, *, style: str | None = None) -> None:
         """Print words on stderr."""
-        self.err.print(escape(text), style=style)
+        self.err.print(escape(_tame(text)), style=style)
 
     def lines(self, lines: Sequence[str]) -> None:
         """Print lines of data on stdout."""
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.write("".join(f"{_tame(line)}\n" for line in lines))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
         """Print a table on stdout; numbers stand on the right."""
@@ -51,7 +51,7 @@ class Screen:
             if rows and all(isinstance(row[number], int | float) or _numeric(str(row[number])) for row in rows):
                 column.justify = "right"
         for row in rows:
-            table.add_row(*[escape(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row])
+            table.add_row(*[escape(f"{cell:,}" if isinstance(cell, int) else _tame(str(cell))) for cell in row])
         self.out.print(table)
 
     def error(self, error: CoterieError) -> None:
@@ -59,7 +59,7 @@ class Screen:
         if self.as_json:
             sys.stderr.write(json.dumps(error.to_json(), ensure_ascii=False) + "\n")
             return
-        self.err.print(f"[bold red]Error:[/] {escape(error.message)}")
+        self.err.print(f"[bold red]Error:[/] {escape(_tame(error.message))}")
         if error.hint:
             self.err.print(f"[bold]Hint:[/] {escape(error.hint)}")
 
@@ -111,3 +111,10 @@ class Steps:
 def _numeric(text: str) -> bool:
     """Say whether a cell reads as a number, an amount or a share."""
     return text in {"", "–"} or (any(char.isdigit() for char in text) and text.strip("<$€£%−-+.,0123456789 ") == "")
+
+
+def _tame(text: str) -> str:
+    """Show control characters that data may hold as such: a terminal would obey them."""
+    return "".join(
+        char if char in "\n\t" or ord(char) >= 0xA0 or 0x20 <= ord(char) < 0x7F else "\ufffd" for char in text
+    )

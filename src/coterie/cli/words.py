@@ -85,7 +85,7 @@ def segment_table(screen: Screen, made: Segmentation) -> None:
             spent = money(segment.value, made.config.currency, compact=True)
             told = (count(segment.size), share(segment.share), spent, share(segment.value_share))
         rows.append((segment.segment, segment.name, *told))
-    screen.table(("#", "segment", "people", "of people", "spent", "of spend"), rows)
+    screen.table(("id", "segment", "people", "of people", "spent", "of spend"), rows)
     if made.card is not None:
         figures = [
             (

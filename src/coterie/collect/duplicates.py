@@ -109,7 +109,8 @@ def sift(warehouse: Warehouse, read: Read, stored: str) -> None:
             FROM {ROWS} AS mine
             LEFT JOIN {KNOWN} AS known ON known."#key" = mine."#key"
             LEFT JOIN heads AS head ON head."#key" = mine."#key" AND head."#row" < mine."#row"
-            WHERE mine.{VALID} AND (known."#key" IS NOT NULL OR head."#row" IS NOT NULL)
+            WHERE mine.{VALID}
+                AND mine."#key" IN (SELECT "#key" FROM {KNOWN} UNION ALL SELECT "#key" FROM twice)
         )
         SELECT "#row", fate FROM judged WHERE fate IS NOT NULL
         """

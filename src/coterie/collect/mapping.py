@@ -290,7 +290,7 @@ def _field(block: Block, kind: pa.DataType, *, money: bool, bare: str = "column"
         raise block.fail(f"{how!r} needs {'two columns' if how == 'multiply' else 'two columns or more'}.")
     meanings = block.inner("values")
     values = tuple((word, meanings.text(word, needed=True)) for word in meanings.body)
-    return Field(how, columns, value, block.text("format") or None, unit, absolute, days, values)
+    return Field(how, columns, value, block.time_format("format"), unit, absolute, days, values)
 
 
 def _fields(block: Block, target: Target) -> tuple[tuple[str, Field], ...]:
@@ -407,6 +407,6 @@ def _joins(block: Block) -> tuple[Join, ...]:
 def _inside(block: Block, file: str) -> str:
     """Return a path that stays in the folder of the data; a mapping from elsewhere must not read other files."""
     path = PurePosixPath(file)
-    if path.is_absolute() or ".." in path.parts:
+    if path.is_absolute() or ".." in path.parts or not path.parts:
         raise block.fail(f"{file!r} must be a path inside the folder of the data.")
     return file

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from coterie.errors import MappingError
+
+_STRPTIME = re.compile(r"[^%]*(%(-?[dmyHIjMS]|[abfghnpuwxzABGTUVWXYZ%])[^%]*)+")
 
 
 class Block:
@@ -57,6 +60,16 @@ class Block:
                 raise self.fail(f"{key!r} is missing.")
             raise self.fail(f"{key!r} must be text, got {value!r}.")
         return value
+
+    def time_format(self, key: str) -> str | None:
+        """Return how times are written: ``unix``, ``unix_ms`` or directives of strptime that DuckDB reads."""
+        found = self.text(key)
+        if found and found not in ("unix", "unix_ms") and not _STRPTIME.fullmatch(found):
+            raise self.fail(
+                f"{key!r} must be unix, unix_ms or made of strptime's directives, got {found!r}.",
+                hint='such as "%d/%m/%Y %H:%M".',
+            )
+        return found or None
 
     def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the texts under a key, which may also be one bare text."""

@@ -124,8 +124,10 @@ class Parcel:
         self.progress.step(f"checking {self.main.name}", 0, self.main.received)
         mask = contract.mask(self.target, now=now, currency=self.currency)
         judged = f'SELECT *, {mask} AS "#mask" FROM ({self.translation.select(WHO)})'
+        passing = ", ".join(map(quoted, self.translation.passing))
         self.warehouse.execute(
-            f'CREATE OR REPLACE TEMP TABLE {ROWS} AS SELECT *, {duplicates.key(self.read)} AS "#key" FROM ({judged})'
+            f"CREATE OR REPLACE TEMP TABLE {ROWS} AS "
+            f'SELECT * EXCLUDE ({passing}), {duplicates.key(self.read)} AS "#key" FROM ({judged})'
         )
         count = self.warehouse.query(f"SELECT COUNT(*) AS n FROM {ROWS}")["n"][0].as_py()
         if count != self.main.rows:

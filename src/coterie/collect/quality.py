@@ -34,22 +34,38 @@ _ASSUMED = {
 
 @dataclass(frozen=True)
 class FileQuality:
-    """The fate of the rows of one file, at its last import."""
+    """The fate of the rows of one file.
+
+    Parameters
+    ----------
+    source, file, target
+        Which, and what its rows become.
+    imports
+        How often it was read to its end: again when it, the mapping or the contract had changed.
+    received, accepted, quarantined, duplicates
+        Rows over all these imports; the first is the sum of the others, as it is for each import.
+    set_aside
+        Quarantined rows of imports that no later one has gone over: what is mended no longer counts.
+    imported_at, finished
+        When its last import began, and whether that came to its end.
+    """
 
     source: str
     file: str
     target: str
+    imports: int
     received: int
     accepted: int
     quarantined: int
     duplicates: int
+    set_aside: int
     imported_at: datetime
     finished: bool
 
 
 @dataclass(frozen=True)
 class Reason:
-    """One rule of the contract that rows of a source broke."""
+    """One rule of the contract that rows of a source broke: rows that are stored (``warn``) or set aside."""
 
     source: str
     rule: str
@@ -126,7 +142,7 @@ class Quality:
 
     @property
     def received(self) -> int:
-        """How many source rows came in."""
+        """How many source rows came in; those of a file that was read twice count twice."""
         return sum(file.received for file in self.files)
 
     def to_json(self) -> dict[str, Any]:
@@ -145,21 +161,10 @@ def quality(warehouse: Warehouse, lake: Lake, ledger: Ledger) -> Quality:
     lake, ledger
         Where facts and imports are kept.
     """
-    imports = _last_imports(ledger)
-    files = tuple(
-        FileQuality(
-            source=row["source"],
-            file=row["file"],
-            target=row["target"],
-            received=row["received"] or 0,
-            accepted=row["accepted"] or 0,
-            quarantined=row["quarantined"] or 0,
-            duplicates=row["duplicates"] or 0,
-            imported_at=row["started_at"],
-            finished=row["state"] == "done",
-        )
-        for row in imports
-    )
+    histories = _histories(ledger)
+    imports = [row for history in histories for row in history.done]
+    standing = [row for history in histories for row in history.standing]
+    files = tuple(history.quality() for history in histories)
     stored = (ORDER_LINES, EVENTS, TRAITS, PRODUCTS, OFFERS)
     for table in stored:
         warehouse.attach(f"all_{table.name}", lake.source(table))
@@ -189,23 +194,61 @@ def quality(warehouse: Warehouse, lake: Lake, ledger: Ledger) -> Quality:
     has_products = any(each.table == PRODUCTS.name for each in tables)
     return Quality(
         files=files,
-        reasons=_reasons(imports),
+        reasons=_reasons(imports, standing),
         tables=tables,
         people=people,
-        identified=_identified(imports),
+        identified=_identified(standing),
         currencies=tuple(currencies),
         unknown_products=unknown,
         assumed=_assumed(imports),
-        problems=_problems(files, imports, unknown / lines if lines and has_products else 0.0, unknown),
+        problems=_problems(histories, unknown / lines if lines and has_products else 0.0, unknown),
     )
 
 
-def _last_imports(ledger: Ledger) -> list[dict[str, Any]]:
-    """Return the last import of each file; a file that was imported again replaces what was said of it before."""
-    last: dict[tuple[str, str, str], dict[str, Any]] = {}
+@dataclass(frozen=True)
+class _History:
+    """The imports of one file, the oldest first."""
+
+    imports: list[dict[str, Any]]
+
+    @property
+    def done(self) -> list[dict[str, Any]]:
+        return [row for row in self.imports if row["state"] == "done"]
+
+    @property
+    def standing(self) -> list[dict[str, Any]]:
+        """The imports whose bad rows no later import has gone over."""
+        done = self.done
+        return [row for at, row in enumerate(done) if not any(_gone_over(row, later) for later in done[at + 1 :])]
+
+    def quality(self) -> FileQuality:
+        last = self.imports[-1]
+        counts = ("received", "accepted", "quarantined", "duplicates")
+        return FileQuality(
+            **{name: last[name] for name in ("source", "file", "target")},
+            imports=len(self.done),
+            **{name: sum(row[name] for row in self.done) for name in counts},
+            set_aside=sum(row["quarantined"] for row in self.standing),
+            imported_at=last["started_at"],
+            finished=last["state"] == "done",
+        )
+
+
+def _histories(ledger: Ledger) -> list[_History]:
+    found: dict[tuple[str, str, str], _History] = {}
     for row in ledger.read(IMPORTS).sort_by("import_id").to_pylist():
-        last[row["source"], row["file"], row["target"]] = row
-    return list(last.values())
+        found.setdefault((row["source"], row["file"], row["target"]), _History([])).imports.append(row)
+    return list(found.values())
+
+
+def _gone_over(row: dict[str, Any], later: dict[str, Any]) -> bool:
+    """Tell whether a later import read the same rows, and not others in a file of the same name.
+
+    Then all that was good is known, or broke a rule this time. A list of products or people is always the same list.
+    """
+    whole = row["target"] in ("product", "trait")
+    good: int = row["accepted"] + row["duplicates"]
+    return whole or later["duplicates"] + later["quarantined"] >= good
 
 
 def _broken(row: dict[str, Any]) -> dict[str, int]:
@@ -264,14 +307,18 @@ def _one(warehouse: Warehouse, query: str) -> int:
     return count
 
 
-def _reasons(imports: list[dict[str, Any]]) -> tuple[Reason, ...]:
+def _reasons(imports: list[dict[str, Any]], standing: list[dict[str, Any]]) -> tuple[Reason, ...]:
+    """Count warnings over all imports, for a row is accepted once, and what sets aside over those that stand."""
     counted: Counter[tuple[str, str]] = Counter()
-    for row in imports:
-        counted.update({(row["source"], rule): rows for rule, rows in _broken(row).items()})
+    for severity, rows_of in ((contract.Severity.WARN, imports), (contract.Severity.QUARANTINE, standing)):
+        for row in rows_of:
+            for name, rows in _broken(row).items():
+                if (rule := contract.BY_NAME.get(name)) and rule.severity is severity:
+                    counted[row["source"], name] += rows
     found = []
     for (source, name), rows in counted.most_common():
-        if rule := contract.BY_NAME.get(name):
-            found.append(Reason(source, name, str(rule.severity), rule.wrong, rule.hint, rows))
+        rule = contract.BY_NAME[name]
+        found.append(Reason(source, name, str(rule.severity), rule.wrong, rule.hint, rows))
     return tuple(found)
 
 
@@ -293,20 +340,17 @@ def _assumed(imports: list[dict[str, Any]]) -> tuple[str, ...]:
     return tuple(f"{rows:,} {words}" for words, rows in counted.most_common())
 
 
-def _problems(
-    files: tuple[FileQuality, ...], imports: list[dict[str, Any]], share_unknown: float, unknown: int
-) -> tuple[str, ...]:
+def _problems(histories: list[_History], share_unknown: float, unknown: int) -> tuple[str, ...]:
     found = []
-    for file, row in zip(files, imports, strict=True):
+    for history in histories:
+        file = history.quality()
+        among = sum(row["received"] for row in history.standing)
         if not file.finished:
             found.append(f"The import of {file.file} was interrupted; ingest it again to finish it.")
-        elif file.received and file.quarantined / file.received > NOTEWORTHY:
-            broken = _broken(row)
-            worst = [name for name in sorted(broken, key=lambda name: -broken[name]) if name in contract.BY_NAME]
-            kept = [name for name in worst if contract.BY_NAME[name].severity is contract.Severity.QUARANTINE]
-            why = "; ".join(f"{broken[name]:,} × {contract.BY_NAME[name].wrong}" for name in kept[:3])
-            found.append(f"{file.quarantined:,} of {file.received:,} rows of {file.file} are set aside: {why}.")
-        elif not file.received:
+        elif among and file.set_aside / among > NOTEWORTHY:
+            why = "; ".join(f"{each.rows:,} × {each.wrong}" for each in _reasons([], history.standing)[:3])
+            found.append(f"{file.set_aside:,} of {among:,} rows of {file.file} are set aside: {why}.")
+        elif not history.imports[-1]["received"]:
             found.append(f"{file.file} has a header and no rows.")
     if share_unknown > 10 * NOTEWORTHY:
         found.append(f"{unknown:,} order lines ({share_unknown:.0%}) name a product that no table of products has.")

@@ -1,9 +1,7 @@
 """The files of a source: found, checked, and staged as one relation that DuckDB reads, each row with its number.
 
-A Parquet file is read where it lies. A CSV file is parsed once, in order, into a temporary Parquet file of texts:
-Python's parser is the only one at hand that says exactly which lines are broken, so that each of them keeps its raw
-bytes. After a quote that is never closed, parsing goes on with the next line: one stray quote costs one row, not the
-rest of the file.
+A Parquet file is read where it lies. A CSV file is parsed once, in order, into a temporary Parquet file of texts; each
+line that cannot be parsed keeps its raw bytes (``records``).
 """
 
 from __future__ import annotations
@@ -11,25 +9,25 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from coterie.collect.records import Records
 from coterie.errors import DataError, MissingColumnError, UnreadableSourceError
 from coterie.progress import SILENT, Progress
 from coterie.store.sql import text
 from coterie.store.warehouse import quoted
 
 ROW = "#row"
-BATCH = 50_000
-RECORD_LINES = 500  # a quoted field may span so many lines; beyond, its quote is taken for a stray one
+BATCH, BATCH_BYTES = 122_880, 1 << 26  # of the temporary file: rows or bytes that are written at once
 _PACKED = {b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "compressed with gzip", b"(\xb5/\xfd": "compressed with zstd"}
 
 
@@ -82,7 +80,9 @@ def find(folder: Path, pattern: str) -> list[Path]:
     if not found:
         there = sorted(path.name for path in folder.iterdir() if path.is_file())
         shown = ", ".join(there[:20]) + (", …" if len(there) > 20 else "")
-        raise UnreadableSourceError.of(folder / pattern, "there is no such file", hint=f"the folder has: {shown}.")
+        raise UnreadableSourceError.of(
+            folder / pattern, "there is no such file", hint=f"the folder has {shown or 'no files'}."
+        )
     return found
 
 
@@ -229,19 +229,23 @@ def _csv(path: Path, name: str, target: Path, encoding: str, delimiter: str, pro
     rows = 0
     try:
         with path.open(encoding=decoded, newline="") as file:
-            records = _Records(file, delimiter)
+            records = Records(file, delimiter)
             names = _header(path, records)
             schema = pa.schema([*((each, pa.string()) for each in names), (ROW, pa.int64())])
-            with pq.ParquetWriter(target, schema, compression="zstd", compression_level=1) as writer:
-                for numbers, values, bad in records.batches(len(names)):
-                    rows += len(numbers)
-                    columns = [pa.array(each, pa.string()) for each in zip(*values, strict=True)] if values else []
-                    if columns:
-                        writer.write_table(pa.table([*columns, pa.array(numbers, pa.int64())], schema=schema))
+            how: dict[str, Any] = {"compression": "lz4", "use_dictionary": names, "write_statistics": [ROW]}
+            with pq.ParquetWriter(target, schema, **how) as writer:
+                held: list[pa.Table] = []
+                for table, numbers, bad in records.parts(names):
+                    rows += len(table)
+                    held.append(table.append_column(schema.field(ROW), numbers))
+                    if sum(map(len, held)) >= BATCH or sum(each.nbytes for each in held) >= BATCH_BYTES:
+                        writer.write_table(pa.concat_tables(held))
+                        held.clear()
                     for number, raw in bad:
                         broken_rows.append(number)
                         broken_raw.append(raw.encode(encoding))
                     progress.step(f"reading {name}", rows + len(broken_rows))
+                writer.write_table(pa.concat_tables([schema.empty_table(), *held]))
     except UnicodeDecodeError as error:
         raise _undecodable(path, encoding) from error
     except OSError as error:
@@ -251,9 +255,9 @@ def _csv(path: Path, name: str, target: Path, encoding: str, delimiter: str, pro
     return Staged(name, relation, dict.fromkeys(names, pa.string()), rows, broken)
 
 
-def _header(path: Path, records: _Records) -> list[str]:
+def _header(path: Path, records: Records) -> list[str]:
     try:
-        names = [each.strip() or f"column_{number}" for number, each in enumerate(records.first(), 1)]
+        names = [each.strip() or f"column_{number}" for number, each in enumerate(records.header(), 1)]
     except (StopIteration, csv.Error) as error:
         raise UnreadableSourceError.of(path, "it has no header", hint="the first line names the columns.") from error
     # DuckDB tells columns apart without regard to case.
@@ -289,61 +293,3 @@ def _undecodable(path: Path, encoding: str) -> UnreadableSourceError:
             start += len(block)
             line += block.count(b"\n")
     return UnreadableSourceError.of(path, f"it ends in the middle of a character of {encoding}")
-
-
-class _Records:
-    """The records of a CSV text, well-formed and broken ones, in the order of the file."""
-
-    def __init__(self, lines: Iterator[str], delimiter: str) -> None:
-        self._lines = lines
-        self._again: deque[str] = deque()
-        self._raw: list[str] = []
-        self._number = 0
-        self._reader = csv.reader(self, delimiter=delimiter, strict=True)
-
-    def __iter__(self) -> _Records:
-        return self
-
-    def __next__(self) -> str:
-        """Give the parser one more line of the record, unless the record is already too long to be one."""
-        if len(self._raw) >= RECORD_LINES:
-            raise StopIteration
-        line = self._again.popleft() if self._again else next(self._lines)
-        self._raw.append(line)
-        return line
-
-    def first(self) -> list[str]:
-        """Return the header: the first record that is not blank."""
-        while not (record := next(self._reader)):
-            self._raw.clear()
-        self._raw.clear()
-        return record
-
-    def batches(self, width: int) -> Iterator[tuple[list[int], list[list[str]], list[tuple[int, str]]]]:
-        """Yield row numbers, their values, and the number and text of broken rows."""
-        numbers: list[int] = []
-        values: list[list[str]] = []
-        bad: list[tuple[int, str]] = []
-        while True:
-            try:
-                record = next(self._reader)
-            except StopIteration:
-                if not self._raw:
-                    break
-                record = None
-            except csv.Error:
-                record = None
-            if record is None or (record and len(record) != width):
-                # Only the first line is given up; what a stray quote swallowed is parsed again.
-                self._number += 1
-                bad.append((self._number, self._raw[0]))
-                self._again.extendleft(reversed(self._raw[1:]))
-            elif record:
-                self._number += 1
-                numbers.append(self._number)
-                values.append(record)
-            self._raw.clear()
-            if len(numbers) + len(bad) >= BATCH:
-                yield numbers, values, bad
-                numbers, values, bad = [], [], []
-        yield numbers, values, bad

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -46,8 +47,8 @@ class Trait:
     unit
         What its figures are: money (minor units), count, days, share (0 to 1) or number.
     typical
-        The segment's median, in that unit. Of money and counts the missing are 0 (nothing happened), as in ``Matrix``;
-        of all else it is NaN where the feature is unknown of most.
+        The segment's median, in that unit. As in ``Matrix``, missing money and counts are 0 (nothing happened) and
+        missing days the longest (it did not happen yet). NaN where that, or the feature, is unknown of most.
     base
         The same of everybody.
     effect
@@ -202,14 +203,16 @@ def effects(data: nw.DataFrame[Any], groups: Ints, meta: Mapping[str, tuple[str,
 
 
 def median(values: Floats) -> float:
-    """Return the median of the known values; NaN when fewer than half are known: it would not speak of most."""
+    """Return the median of the known values; NaN when fewer than half are known, or when it is infinite."""
     known_values = values[~np.isnan(values)]
-    return float(np.median(known_values)) if 2 * len(known_values) >= max(len(values), 1) else float("nan")
+    middle = float(np.median(known_values)) if 2 * len(known_values) >= max(len(values), 1) else math.nan
+    return middle if math.isfinite(middle) else math.nan  # one and the same NaN, so that equal traits compare equal
 
 
 def _happened(values: Floats, unit: str) -> Floats:
-    """Return the values with 0 where nothing happened: missing money and counts."""
-    return np.nan_to_num(values, nan=0.0) if unit in ("money", "count") else values
+    """Return the values with what is meant where they are missing: no money, no pieces, longer ago than any."""
+    meant = {"money": 0.0, "count": 0.0, "days": np.inf}.get(unit, np.nan)
+    return np.where(np.isnan(values), meant, values)
 
 
 def _sentences(

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from coterie.collect.facts import IMPORTS
 from coterie.config import FILE, Config
 from coterie.errors import ConfigError, ShopNotFoundError, StoreError
 from coterie.store.archive import FolderArchive, MemoryArchive
@@ -70,8 +71,22 @@ def open(
             )
     key_bytes = key_of(config.shop_id)
     ledger = SqliteLedger(path / "ledger.sqlite")
+    _check_whole(path, ledger)
     vault = SqliteVault(path / "vault.sqlite", key_bytes)
     return Workspace(path, config, ledger, vault, DeltaLake(path / "lake"), FolderArchive(path / "archive"))
+
+
+def _check_whole(path: Path, ledger: SqliteLedger) -> None:
+    """Refuse a shop that has lost a part: a new, empty one in its place would make everybody a stranger."""
+    ledger.create(IMPORTS)
+    if not ledger.read(IMPORTS).num_rows:
+        return
+    if lost := [name for name in ("vault.sqlite", "lake") if not (path / name).exists()]:
+        ledger.close()
+        raise StoreError(
+            f"The shop in {path} has lost {' and '.join(lost)}, though data were ingested.",
+            hint="restore the folder from a backup.",
+        )
 
 
 def _create(path: Path, given: Mapping[str, object]) -> None:

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from coterie.collect.facts import LAKE_TABLES, LEDGER_TABLES, QUARANTINE
-from coterie.collect.identifiers import normalised
 from coterie.collect.intake import Intake, Receipt
 from coterie.collect.mapping import Mapping
 from coterie.collect.quality import Quality, quality
@@ -34,12 +33,13 @@ from coterie.govern.requests import Receipt as ErasureReceipt
 from coterie.ops.registry import MODELS, Registry
 from coterie.ops.runs import RUNS, Run, record
 from coterie.profiles.profile import Profile
-from coterie.profiles.resolution import EDGES, link, person_of
+from coterie.profiles.resolution import EDGES, link
 from coterie.progress import SILENT, Progress
-from coterie.schema import IdentifierKind, Purpose, utc_now
+from coterie.schema import Purpose, utc_now
 from coterie.store.ports import Archive, Lake, Ledger, Vault
 from coterie.store.warehouse import Warehouse
 from coterie.workspace.facts import PERSONAL, SHARED, Facts, attach, facts
+from coterie.workspace.finding import subject_of, subjects_of_person
 from coterie.workspace.results import FeatureTable, Membership, Person
 from coterie.workspace.scratch import SCRATCH, scratch
 
@@ -241,7 +241,7 @@ class Workspace:
 
     def show(self, identifier: str) -> Person:
         """Show what is known of one person, found by an identifier such as ``customer_id=1234``; goes on the audit."""
-        subject = self._subject(identifier)
+        subject = subject_of(self.vault, identifier)
         attach(self.warehouse, self.lake, self.ledger, (*PERSONAL, *SHARED), None)
         profile = Profile.of(self.warehouse, subject, vault=self.vault)
         self.gate.audit.append("show", "one person", {"by": identifier.partition("=")[0]})
@@ -256,7 +256,9 @@ class Workspace:
 
     def export(self, identifier: str) -> dict[str, pa.Table]:
         """Export everything that is kept about one person (GDPR articles 15 and 20), by table."""
-        found = requests.export_person(self.holders(), self._person(identifier), audit=self.gate.audit)
+        found = requests.export_person(
+            self.holders(), subjects_of_person(self.vault, self.ledger, identifier), audit=self.gate.audit
+        )
         if (rows := found.get(QUARANTINE.name)) is not None:  # sealed for us, but the person's own
             raw = [text.decode("utf-8", "replace") for text in self.vault.unseal(rows["raw"].to_pylist())]
             found[QUARANTINE.name] = rows.set_column(rows.column_names.index("raw"), "raw", pa.array(raw, pa.string()))
@@ -276,7 +278,7 @@ class Workspace:
         dry_run
             Erase nothing: the receipt's ``left`` then counts what is held, by table.
         """
-        subjects = self._person(identifier)
+        subjects = subjects_of_person(self.vault, self.ledger, identifier)
         if dry_run:
             return requests.rehearse(self.holders(), subjects)
         with self._writing("forget", {}):
@@ -401,26 +403,3 @@ class Workspace:
             return meant, Path(folder).expanduser() if folder is not None else where
         path = Path(mapping).expanduser()
         return Mapping.load(path), Path(folder).expanduser() if folder is not None else path.parent
-
-    def _subject(self, identifier: str) -> int:
-        """Return the subject key of an identifier given as kind=value."""
-        kind, equals, value = identifier.partition("=")
-        kinds = [str(item) for item in IdentifierKind]
-        if not equals or kind not in kinds:
-            raise ParameterError(
-                f"{kind!r} is not an identifier that can be looked up.",
-                hint=f"write kind=value, where kind is one of {', '.join(kinds)}: customer_id=1234.",
-            )
-        clean = normalised(kind, value)
-        subject = self.vault.find(kind, clean) if clean is not None else None
-        if subject is None:
-            raise ParameterError(f"Nobody in this shop has that {kind}.", hint="look at its spelling in the source.")
-        return subject
-
-    def _person(self, identifier: str) -> list[int]:
-        """Return all subject keys of the person who has an identifier."""
-        subject = self._subject(identifier)
-        resolved = person_of(self.ledger.read(EDGES))
-        mine = resolved.filter(pc.equal(resolved["subject"], subject))["person"]
-        everyone = resolved.filter(pc.is_in(resolved["person"], mine.combine_chunks()))["subject"].to_pylist()
-        return sorted({subject, *everyone})
