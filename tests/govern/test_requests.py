@@ -151,8 +151,8 @@ def test_a_receipt_and_the_audit_may_be_kept_as_they_name_nobody() -> None:
     receipt = forget(shop.holders, shop.people[:2], audit=audit, now=NOW)
     audit.verify()
     entries = audit.entries().to_pylist()
-    assert [entry["action"] for entry in entries] == ["export", "forget"]
-    assert entries[1]["about"] == receipt.request
+    assert [entry["action"] for entry in entries] == ["export", "forget asked", "forget"]
+    assert entries[1]["about"] == entries[2]["about"] == receipt.request
     kept = json.dumps(receipt.to_json()) + str(entries)
     assert json.loads(json.dumps(receipt.to_json()))["asked_at"] == "2026-03-01T12:00:00Z"
     assert not [person for person in shop.people if str(person) in kept]

@@ -318,6 +318,8 @@ def forget(
     """
     wanted = _keys(subjects).to_pylist()
     request, asked_at = uuid4().hex, now or utc_now()
+    if audit is not None:  # before anything is gone: a request that is cut off leaves its trace
+        audit.append("forget asked", request, {"subjects": len(wanted)}, now=now)
     erased = {holder.name: holder.erase(wanted) for holder in holders}
     left = _counts(holders, wanted)
     receipt = Receipt(request, asked_at, now or utc_now(), len(wanted), erased, left)

@@ -63,7 +63,7 @@ def distinct_names(
         for place in same:
             namesakes = [effects[other] for other in same if other != place]
             candidates = [_joined(stem, words) for words in _choices(effects[place], namesakes, stem)]
-            numbered = (f"{candidates[0]} {number}" for number in count(2))
+            numbered = (f"{candidates[0]} ({number})" for number in count(2))
             names[place] = next(name for name in chain(candidates, numbered) if name not in taken)
             taken.add(names[place])
     return names
@@ -112,7 +112,8 @@ def _choices(
         effect = effects.get(feature, 0.0)
         gap = effect - sum(other.get(feature, 0.0) for other in namesakes) / len(namesakes)
         word = higher if effect > 0 else lower
-        if abs(effect) >= _TRUE and word and word not in stem[0] and gap * effect > 0:
+        said = word in stem[0] or (word == "newer" and "new" in stem[0])
+        if abs(effect) >= _TRUE and word and not said and gap * effect > 0:
             apart.append((-round(abs(gap), 6), order, word))
     words = [word for _, _, word in sorted(apart)]
     return [*((word,) for word in words), *combinations(words[:6], 2), ()]
