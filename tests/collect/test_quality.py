@@ -147,7 +147,9 @@ def test_an_interrupted_import_is_a_problem(shop: Any, monkeypatch: pytest.Monke
     monkeypatch.setattr(shop.lake, "append", gone)
     with pytest.raises(KeyboardInterrupt):
         shop.ingest(LINES)
-    assert report(shop).problems == ("The import of lines.csv has not ended: it is running, or was cut off; then ingest it again.",)
+    assert report(shop).problems == (
+        "The import of lines.csv has not ended: it is running, or was cut off; then ingest it again.",
+    )
 
 
 def test_people_are_counted_not_subjects_where_identities_are_known(shop: Any) -> None:

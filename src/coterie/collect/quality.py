@@ -346,7 +346,9 @@ def _problems(histories: list[_History], share_unknown: float, unknown: int) -> 
         file = history.quality()
         among = sum(row["received"] for row in history.standing)
         if not file.finished:
-            found.append(f"The import of {file.file} has not ended: it is running, or was cut off; then ingest it again.")
+            found.append(
+                f"The import of {file.file} has not ended: it is running, or was cut off; then ingest it again."
+            )
         elif among and file.set_aside / among > NOTEWORTHY:
             why = "; ".join(f"{each.rows:,} × {each.wrong}" for each in _reasons([], history.standing)[:3])
             found.append(f"{file.set_aside:,} of {among:,} rows of {file.file} are set aside: {why}.")
