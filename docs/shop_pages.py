@@ -83,7 +83,7 @@ minimum_group = 50
 | `COTERIE_SHOP` | The shop's folder for every command, instead of `--shop`. |
 | `COTERIE_KEY` | The key of the vault: 32 bytes in base64. Goes before the key file; a shop made with it writes no file. |
 | `XDG_CONFIG_HOME` | Where key files lie: `$XDG_CONFIG_HOME/coterie/keys/<shop_id>.key`; `~/.config` by default. Only its owner may read such a file, or it is refused. |
-| `TMPDIR` | Where work that does not fit into memory goes, and the copy that is made of a CSV file while it is read. |
+| `TMPDIR` | Where a shop in memory puts what does not fit; a shop in a folder uses its own `scratch`. |
 
 Nothing else is read from the environment, and there is no global configuration file.
 """  # noqa: E501

@@ -83,7 +83,7 @@ def complete_journey() -> str:
     return f"""
         SELECT household_id AS customer, basket_id AS order_id, product_id AS product, quantity, department,
             timezone('America/New_York', timezone('UTC', transaction_timestamp::TIMESTAMP)) AS moment,
-            sales_value AS amount, retail_disc + coupon_disc AS discount
+            sales_value AS amount, retail_disc + coupon_match_disc AS discount
         FROM '{data}/transactions.parquet' LEFT JOIN '{data}/products.parquet' USING (product_id)"""
 
 
