@@ -94,7 +94,7 @@ def test_a_shop_from_nothing_to_a_report(
     assert brought.code == 0
     assert brought.json["accepted"] == brought.json["received"] != 0
     again = coterie("ingest", "till.toml")
-    assert "imported before" in again.out
+    assert "reused" in again.out
     assert coterie("check", "--json").json["people"] == 150
     built = coterie("build", "--out", "features.parquet", "--json")
     assert built.json["people"] == pq.read_metadata("features.parquet").num_rows == 150

@@ -46,10 +46,17 @@ class Screen:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
         """Print a table on stdout; numbers stand on the right."""
-        table = Table(*[escape(name) for name in columns], box=box.SIMPLE_HEAD, title=title, title_justify="left")
+        table = Table(
+            *[escape(name) for name in columns],
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            title=title,
+            title_justify="left",
+        )
         for number, column in enumerate(table.columns):
+            column.overflow = "fold"  # nothing is cut off: text goes on in the next line, numbers stay whole
             if rows and all(isinstance(row[number], int | float) or _numeric(str(row[number])) for row in rows):
-                column.justify = "right"
+                column.justify, column.no_wrap = "right", True
         for row in rows:
             table.add_row(*[escape(f"{cell:,}" if isinstance(cell, int) else _tame(str(cell))) for cell in row])
         self.out.print(table)
@@ -110,7 +117,9 @@ class Steps:
 
 def _numeric(text: str) -> bool:
     """Say whether a cell reads as a number, an amount or a share."""
-    return text in {"", "–"} or (any(char.isdigit() for char in text) and text.strip("<$€£%−-+.,0123456789 ") == "")
+    return text in {"", "–"} or (
+        any(char.isdigit() for char in text) and text.strip("<$€£%−-+.,0123456789kMB \u00a0\u202f") == ""
+    )
 
 
 def _tame(text: str) -> str:

@@ -17,19 +17,15 @@ if TYPE_CHECKING:
 
 def receipt_table(screen: Screen, receipt: Receipt) -> None:
     """Print what came in, file by file."""
-    rows = [
-        (
-            file.file,
-            file.target.replace("_", " "),
-            file.received,
-            file.accepted,
-            file.quarantined,
-            file.duplicates,
-            "imported before" if file.reused else "",
-        )
-        for file in receipt.files
+    columns: tuple[str, ...] = ("file", "received", "accepted", "quarantined", "known already")
+    rows: list[tuple[object, ...]] = [
+        (file.file, file.received, file.accepted, file.quarantined, file.duplicates) for file in receipt.files
     ]
-    screen.table(("file", "holds", "received", "accepted", "quarantined", "known already", ""), rows)
+    if any(file.reused for file in receipt.files):
+        columns = (*columns, "")
+        told = ["reused" if file.reused else "" for file in receipt.files]
+        rows = [(*row, words) for row, words in zip(rows, told, strict=True)]
+    screen.table(columns, rows)
     if receipt.quarantined:
         screen.say("`coterie check` says why rows were quarantined; they are kept, sealed.")
 
@@ -55,7 +51,8 @@ def quality_table(screen: Screen, quality: Quality, *, short: bool = False) -> N
         ]
         screen.table(("source", "stored in", "rows", "identifiers", "from", "to"), tables)
     if quality.reasons:
-        reasons = [(reason.rows, reason.wrong, reason.severity) for reason in quality.reasons]
+        done = {"quarantine": "set aside", "warn": "let in"}
+        reasons = [(reason.rows, reason.wrong, done[reason.severity]) for reason in quality.reasons]
         screen.table(("rows", "what is odd about them", "what was done"), reasons)
     for words in quality.assumed:
         screen.say(f"Assumed: {words}.")
@@ -98,6 +95,9 @@ def segment_table(screen: Screen, made: Segmentation) -> None:
             for row in made.card.rows
         ]
         screen.table(("judged by the future", "role", "groups", "R² of log spend", "AUC of churn"), figures)
+        for row in made.card.rows:
+            if row.note:
+                screen.say(f"{row.method}: {row.note}")
         screen.lines([made.card.verdict])
         if made.card.as_of != made.as_of:
             screen.say(f"Judged as of {made.card.as_of:%Y-%m-%d %H:%M} UTC, the last time with a known future.")
