@@ -139,6 +139,9 @@ def test_before_the_future_is_known_segments_are_judged_one_horizon_earlier(shop
     assert made.card is not None
     assert made.card.as_of < made.as_of
     assert (made.as_of - made.card.as_of).days == 60
+    # how well segments come back is said of those that are shown, not of those that stood in for them
+    model = KMeansSegments.from_json(shop.registry.load(shop.registry.get("segments-kmeans", made.model_id)))
+    assert [one.value for one in made.card.stability] == [one.value for one in model.stability(made.built.table)]
 
 
 def test_forgetting_erases_a_person_from_every_holder(shop: Workspace) -> None:

@@ -185,10 +185,6 @@ def _card(
         currency=shop.config.currency,
     )
     labels = np.asarray(judged.predict(table))
-    stability: tuple[Estimate, ...] = ()
-    if isinstance(judged, KMeansSegments | WardSegments):
-        known = judged.stability_ if isinstance(judged, KMeansSegments) else ()
-        stability = known or (judged.stability() if isinstance(judged, WardSegments) else judged.stability(table))
     try:
         return report_card(
             {IN_WORDS[method]: labels},
@@ -197,12 +193,21 @@ def _card(
             churned=outcomes[f"churned_{horizon_days}d"].to_numpy(),
             as_of=table["as_of"][0].as_py(),
             horizon_days=horizon_days,
-            stability=stability,
+            stability=_stability(estimator, built),
             columns=built.columns,
             currency=shop.config.currency,
         )
     except DataError:  # too few people to say anything
         return None
+
+
+def _stability(estimator: Segmenter, built: FeatureTable) -> tuple[Estimate, ...]:
+    """Say of each segment how well it comes back: of the segments shown, whenever their future is judged."""
+    if isinstance(estimator, WardSegments):
+        return estimator.stability()
+    if isinstance(estimator, KMeansSegments):
+        return estimator.stability_ or estimator.stability(built.table)
+    return ()
 
 
 def _fingerprint(*inputs: Any) -> str:
