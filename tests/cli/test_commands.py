@@ -149,6 +149,30 @@ def test_exit_codes_say_what_went_wrong(
     assert json.loads(locked.err)["code"] == "shop_locked"
 
 
+def test_a_shop_left_locked_by_another_machine_can_be_unlocked(
+    desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def coterie(*words: str) -> Said:
+        return call(capsys, monkeypatch, *words)
+
+    assert coterie("init").code == 0
+    held = SqliteLedger(desk / "shop" / "ledger.sqlite")
+    with held.lease("writer"):
+        assert coterie("unlock").code == 1  # its process lives: it is this one
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("socket.gethostname", lambda: "container-1")
+        lease = held.lease("writer")
+        lease.__enter__()
+    refused = coterie("ingest", "till.toml")
+    assert refused.code == 1
+    assert "coterie unlock" in refused.err
+    assert coterie("unlock", "--json").json == {"released": True}
+    assert coterie("ingest", "till.toml").code == 0
+    assert "Nobody" in coterie("unlock").out
+    lease.__exit__(None, None, None)
+    held.close()
+
+
 def test_usage_errors_have_the_one_json_shape(
     desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

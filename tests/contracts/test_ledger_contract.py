@@ -290,3 +290,10 @@ def test_both_ledgers_agree(steps: list[tuple[str, list[tuple[int, str | None]]]
         ledger.close()
     folder.cleanup()
     assert seen[0] == seen[1]
+
+
+def test_there_is_no_lease_to_release_where_nobody_holds_one(ledger: Ledger) -> None:
+    assert ledger.release("writer") is False
+    with ledger.lease("writer"):
+        pass
+    assert ledger.release("writer") is False

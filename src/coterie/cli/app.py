@@ -227,6 +227,18 @@ def forget(
 
 
 @app.command()
+def unlock(shop: Shop = HERE, as_json: AsJson = False) -> None:
+    """Let others write again after the machine of a writer is gone for good."""
+    screen = Screen(as_json=as_json)
+    with _open(shop) as workspace:
+        released = workspace.unlock()
+    if as_json:
+        screen.answer({"released": released})
+    else:
+        screen.lines(["The shop is free to write." if released else "Nobody held the shop."])
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo's shop and report go.")] = Path("demo"),
     as_json: AsJson = False,

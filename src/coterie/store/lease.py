@@ -42,7 +42,9 @@ class Holder:
         """Return the error for whoever else asks for the lease."""
         return ShopLockedError(
             f"Process {self.pid} on {self.host} holds the lease {name!r}: one process writes to a shop at a time.",
-            hint="wait for it to end, or end it.",
+            hint="wait for it to end, or end it."
+            if self.host == socket.gethostname()
+            else "wait for it to end; if that machine is gone for good: coterie unlock.",
         )
 
 

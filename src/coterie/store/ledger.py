@@ -141,6 +141,17 @@ class SqliteLedger:
             finally:
                 self._database.execute(f"DELETE FROM {quoted(_LEASES)} WHERE name = ?", [name])
 
+    def release(self, name: str) -> bool:
+        """Remove a lease that a process on a machine that is gone has left; False when there is none."""
+        with self._database.transaction():
+            rows = self._database.rows(f"SELECT host, pid, started FROM {quoted(_LEASES)} WHERE name = ?", [name])
+            for holder in [Holder(*row) for row in rows]:
+                if holder.host == Holder.here().host and holder.lives():
+                    raise holder.refusal(name)
+                self._database.execute(f"DELETE FROM {quoted(_LEASES)} WHERE name = ?", [name])
+                return True
+        return False
+
     def close(self) -> None:
         """Release the ledger; a closed ledger is opened anew by its class."""
         self._database.close()
@@ -230,6 +241,10 @@ class MemoryLedger:
         """Hold the one lease of that name; within a thread it may be asked for again, another thread is refused."""
         with self._leases.hold(name):
             yield
+
+    def release(self, name: str) -> bool:
+        """Return False: a ledger in memory dies with its process, and so do its leases."""
+        return False
 
     def close(self) -> None:
         """Release the ledger."""

@@ -66,6 +66,13 @@ class Ledger(Protocol):
     def lease(self, name: str) -> AbstractContextManager[None]:
         """Hold the one lease of that name; raises ShopLockedError while another live process holds it."""
 
+    def release(self, name: str) -> bool:
+        """Remove a lease that a process on a machine that is gone has left; False when there is none.
+
+        Whether a process of another machine lives cannot be known, so the caller vouches that it does not. A lease of
+        a live process on this machine raises ShopLockedError.
+        """
+
     def close(self) -> None:
         """Release the ledger; a closed ledger is opened anew by its class."""
 

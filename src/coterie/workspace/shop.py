@@ -284,6 +284,16 @@ class Workspace:
         with self._writing("forget", {}):
             return requests.forget(self.holders(), subjects, audit=self.gate.audit)
 
+    def unlock(self) -> bool:
+        """Remove the lease of a writer whose machine is gone for good, and say whether there was one.
+
+        A process killed on this machine is noticed without this. Of another machine's nobody can tell but you.
+        """
+        released = self.ledger.release("writer")
+        if released:
+            self.gate.audit.append("unlock", "writer")
+        return released
+
     # ------------------------------------------------------------------ who holds what
 
     def holders(self) -> list[Holder]:
