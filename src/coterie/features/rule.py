@@ -7,6 +7,7 @@ complement, so ``Not(Compare("channel", "=", "web"))`` holds where the channel i
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt, ne
@@ -29,34 +30,34 @@ _OPERATORS: dict[str, tuple[Callable[[Any, Any], bool], type[exp.Binary], str]] 
 }
 
 
-class Rule:
+class Rule(ABC):
     """A condition on a row. Combine rules with ``&``, ``|`` and ``~``."""
 
     @property
+    @abstractmethod
     def columns(self) -> frozenset[str]:
         """The columns that the rule reads."""
-        raise NotImplementedError
 
     @property
     def comparisons(self) -> tuple[tuple[str, Scalar], ...]:
         """Each column beside each value that it is compared with."""
         return ()
 
+    @abstractmethod
     def sentence(self) -> str:
         """Return the rule in words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sql(self, table: str | None = None) -> Expression:
         """Return the rule as a SQL predicate that is never null, over the columns of ``table``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def matches(self, row: Mapping[str, Any]) -> bool:
         """Return whether the rule holds for a row; an absent column is a missing value."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """Return the rule as plain JSON values; ``from_json`` reads it back."""
-        raise NotImplementedError
 
     def __and__(self, other: Rule) -> Rule:
         """Return the rule that holds where both do."""

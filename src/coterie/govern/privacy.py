@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
-
-from coterie.errors import MissingColumnError
 
 
 def shown(count: int, minimum: int = 50) -> str:
@@ -60,51 +57,3 @@ def small(counts: Sequence[int], minimum: int = 50) -> list[bool]:
     withheld = np.zeros(len(cells), dtype=bool)
     withheld[order[:number]] = True
     return [bool(cell) for cell in withheld]
-
-
-def withhold(
-    table: pa.Table, count: str, *, within: Sequence[str] = (), values: Sequence[str] = (), minimum: int = 50
-) -> pa.Table:
-    """Return a table of counts with the small cells null, safe beside one published total per group.
-
-    Parameters
-    ----------
-    table
-        One row a cell; cells do not overlap.
-    count
-        The column with the number of people.
-    within
-        Columns whose combinations have a published total each; none means one grand total. Totals in a second
-        direction (rows *and* columns) must not be published beside it: they would allow a system of equations.
-    values
-        Further columns of numbers about the same people (spend, orders), null where the count is.
-    minimum
-        The smallest number that may be shown.
-
-    Raises
-    ------
-    MissingColumnError
-        When a column is not in the table.
-
-    Examples
-    --------
-    >>> cells = pa.table({"segment": ["a", "b", "c"], "people": [400, 12, 90]})
-    >>> withhold(cells, "people")["people"].to_pylist()
-    [400, None, None]
-    """
-    if missing := [name for name in (count, *within, *values) if name not in table.column_names]:
-        raise MissingColumnError.of("The table of counts", missing, table.column_names)
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for position, group in enumerate(zip(*(table[name].to_pylist() for name in within), strict=True)):
-        groups.setdefault(group, []).append(position)
-    if not within:
-        groups[()] = list(range(table.num_rows))
-    cells = np.asarray(table[count].combine_chunks().fill_null(0), dtype=np.int64)
-    hidden = np.zeros(table.num_rows, dtype=bool)
-    for positions in groups.values():
-        hidden[positions] = small([int(cell) for cell in cells[positions]], minimum)
-    for name in (count, *values):
-        column = table[name].combine_chunks()
-        kept = pa.array(np.where(hidden, -1, np.arange(table.num_rows)), pa.int64(), mask=hidden)
-        table = table.set_column(table.column_names.index(name), name, column.take(kept))
-    return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -123,7 +124,7 @@ def nearest(matrix: npt.NDArray[Any], centres: npt.NDArray[Any]) -> Ints:
     return np.concatenate(parts).astype(np.int64) if parts else np.empty(0, dtype=np.int64)
 
 
-class Segmentation(ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Segmentation(ClusterMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
     """What all segmentations share: predict for anybody, one JSON form, a fingerprint.
 
     Attributes
@@ -137,18 +138,18 @@ class Segmentation(ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit
     labels_: Ints
     k_: int
 
+    @abstractmethod
     def predict(self, frame: Any) -> Ints:
         """Return the segment of each person, known or new, by what fit learnt: int64 of shape (people,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """Return what fit learnt as plain JSON values, without people; ``from_json`` reads it back."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:
         """Return the fitted segmentation that ``to_json`` wrote."""
-        raise NotImplementedError
 
     def assign(self, frame: Any) -> pa.Table:
         """Return ``person, segment`` (int64 each; the row's number where there is no column ``person``)."""
