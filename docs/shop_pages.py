@@ -14,7 +14,7 @@ import pyarrow as pa
 import coterie
 from coterie.config import Config
 from coterie.schema import IdentifierKind, Table
-from coterie.workspace.shop import LAKE, LEDGER
+from coterie.workspace.keeping import LAKE, LEDGER
 
 EVENTS = Path(__file__).parent / "reference" / "events.md"
 NOTE = "<!-- Written by docs/generate.py from the code: change it there, then run `make docs`. -->"

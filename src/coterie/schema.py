@@ -97,6 +97,8 @@ EVENT = pa.schema(
         ("offer_id", pa.string()),
         ("amount", pa.int64()),
         ("currency", pa.string()),
+        ("original_amount", pa.int64()),  # before conversion into the shop's currency; null where nothing was converted
+        ("original_currency", pa.string()),
         ("properties", pa.string()),  # what the columns above do not hold, as a JSON object
         *_TIMES,
         *_ORIGIN,
@@ -119,6 +121,9 @@ ORDER_LINE = pa.schema(
         ("amount", pa.int64()),  # what was paid for the whole line, discounts taken off, in minor units
         ("discount", pa.int64()),  # what was taken off, in minor units, not negative
         ("currency", pa.string()),
+        ("original_amount", pa.int64()),  # before conversion into the shop's currency; null where nothing was converted
+        ("original_currency", pa.string()),
+        ("refund_of", pa.string()),  # the order that a refund or cancellation takes back, where the source says so
         *_TIMES,
         *_ORIGIN,
     ]

@@ -80,7 +80,7 @@ def value(warehouse: Warehouse, tree: sql.Expression) -> object:
 
 @given(number=st.integers(-(2**52), 2**52), step=st.sampled_from((7, sql.HOUR, sql.DAY)))
 def test_whole_numbers_are_floored_below_zero_too(warehouse: Warehouse, number: int, step: int) -> None:
-    given_number = sql.whole(number)
+    given_number = exp.cast(sql.whole(number), "BIGINT")  # as columns are; DuckDB reads a short literal as INTEGER
     assert value(warehouse, sql.floor_to(given_number, step)) == number // step * step
     assert value(warehouse, sql.floor_divide(given_number.copy(), step)) == number // step
     assert value(warehouse, sql.rest(given_number.copy(), step)) == number % step

@@ -5,6 +5,7 @@ codes: 0 done, 1 failed, 2 usage, 3 the data broke its contract, 4 refused by th
 interrupted.
 """
 
-from coterie.cli.app import app, run
+from coterie.cli.app import run
+from coterie.cli.frame import app
 
 __all__ = ["app", "run"]

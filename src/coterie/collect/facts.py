@@ -57,15 +57,32 @@ QUARANTINE = Table(
             ("import_id", pa.int64()),
             ("row", pa.int64()),
             ("file", pa.string()),
+            ("read", pa.string()),  # which read of the mapping: Read.name
+            ("unit", pa.string()),  # the order or other unit that lacks this row, where the row said so
             ("reasons", pa.string()),  # names of the contract's rules, separated by "; "
-            ("raw", pa.binary()),  # the source row, sealed by the vault
+            ("raw", pa.binary()),  # the source row, sealed by the vault; null where nothing may be kept
             ("subject", KEY),  # whose it is, where the row said so
             ("ingested_at", TIME),
+            ("expires_at", TIME),  # from then on the raw row is not kept any more
         ]
     ),
     key=("import_id", "row"),
     subject="subject",
     meaning="Source rows that broke the contract, sealed and with all their reasons, so that they can be replayed.",
+)
+
+LINKS = Table(
+    "links",
+    pa.schema(
+        [
+            ("import_id", pa.int64()),
+            ("row", pa.int64()),
+            ("of_import", pa.int64()),
+            ("of_row", pa.int64()),
+        ]
+    ),
+    key=("import_id", "row"),
+    meaning="Which row of which import a row that was known already repeats.",
 )
 
 IMPORTS = Table(
@@ -75,7 +92,8 @@ IMPORTS = Table(
             ("import_id", pa.int64()),
             ("source", pa.string()),
             ("file", pa.string()),
-            ("target", pa.string()),  # order_line, event, product, trait, offer or consent
+            ("target", pa.string()),  # order_line, event, product, trait, offer, consent, or nothing
+            ("read", pa.string()),  # which read of the mapping: Read.name
             ("fingerprint", pa.string()),  # of the file's name and content, the mapping and the contract
             ("state", pa.string()),  # started or done
             ("received", pa.int64()),
@@ -93,7 +111,7 @@ IMPORTS = Table(
     meaning="One row for each file that was imported: what came in, and what became of it.",
 )
 
-LAKE_TABLES = (EVENTS, ORDER_LINES, PRODUCTS, TRAITS, OFFERS, QUARANTINE)
+LAKE_TABLES = (EVENTS, ORDER_LINES, PRODUCTS, TRAITS, OFFERS, QUARANTINE, LINKS)
 LEDGER_TABLES = (IMPORTS,)
 
 

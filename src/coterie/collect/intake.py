@@ -173,6 +173,7 @@ class Intake:
                 "source": mapping.source,
                 "file": name,
                 "target": read.target.name,
+                "read": read.name,
                 "fingerprint": fingerprint,
                 "state": "started",
                 "started_at": now,

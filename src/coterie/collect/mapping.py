@@ -141,6 +141,11 @@ class Read:
     decimal: str = "."
 
     @property
+    def name(self) -> str:
+        """What the books call this read: what its rows become, and of which files."""
+        return f"{self.target.name} {self.file}"
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the file, with its look-ups, must have."""
         named = [*self.id, *(column for _, column in (*self.identify, *self.traits, *self.properties))]

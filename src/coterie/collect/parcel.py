@@ -258,6 +258,8 @@ class Parcel:
             "ingested_at": moment,
             "import_id": f"CAST({import_id} AS BIGINT)",
             "row": '"#row"',
+            "original_amount": "CAST(NULL AS BIGINT)",
+            "original_currency": "CAST(NULL AS VARCHAR)",
             self.target.key: '"#key"',
         }
         columns = ", ".join(f"{special.get(each, quoted(each))} AS {quoted(each)}" for each in self.target.schema.names)
@@ -292,6 +294,9 @@ class Parcel:
                 "import_id": pa.array([import_id] * count, pa.int64()),
                 "row": pa.array(numbers, pa.int64()),
                 "file": pa.array([self.main.name] * count, pa.string()),
+                "read": pa.array([self.read.name] * count, pa.string()),
+                "unit": pa.nulls(count, pa.string()),
+                "expires_at": pa.nulls(count, TIME),
                 "reasons": pa.array([*bad["reasons"].to_pylist(), *["malformed"] * len(here)], pa.string()),
                 "raw": pa.array(self.stores.vault.seal(raw) if raw else [], pa.binary()),
                 "subject": pa.array([*bad["subject"].to_pylist(), *[None] * len(here)], KEY),

@@ -9,7 +9,10 @@ import pyarrow as pa
 from coterie.collect.facts import EVENTS, OFFERS, ORDER_LINES, PRODUCTS, TRAITS
 from coterie.schema import CONSENT, Kind, Table
 
-NOT_MAPPED = frozenset({"source", "subject", "ingested_at", "import_id", "row", "line_id", "event_id", "properties"})
+NOT_MAPPED = frozenset(
+    {"source", "subject", "ingested_at", "import_id", "row", "line_id", "event_id", "properties"}
+    | {"original_amount", "original_currency"}
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,71 @@
+"""The commands about one person: what is known, what is exported, what is erased."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coterie.cli.frame import HERE, AsJson, Identifier, Shop, app, open_shop
+from coterie.cli.screen import Screen
+from coterie.errors import UsageError
+
+
+@app.command()
+def show(identifier: Identifier, shop: Shop = HERE, as_json: AsJson = False) -> None:
+    """Show what is known of one person, and which segment they are in."""
+    screen = Screen(as_json=as_json)
+    with open_shop(shop) as workspace:
+        person = workspace.show(identifier)
+    if as_json:
+        screen.answer(person.to_json())
+    else:
+        from coterie.cli.words import person_lines
+
+        person_lines(screen, person)
+
+
+@app.command()
+def export(
+    identifier: Identifier,
+    shop: Shop = HERE,
+    out: Annotated[Path | None, typer.Option(help="Write to this JSON file instead of stdout.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Export everything that is kept about one person (GDPR article 15): JSON on stdout, or into a file."""
+    screen = Screen(as_json=as_json)
+    with open_shop(shop) as workspace:
+        text = workspace.exported(identifier)
+    if out is None:
+        screen.lines([text])
+    else:
+        from coterie.workspace.results import write_whole
+
+        write_whole(out, text)
+        screen.say(f"Written to {out.resolve()}")
+
+
+@app.command()
+def forget(
+    identifier: Identifier,
+    shop: Shop = HERE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be erased and erase nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase one person from every table and file of the shop (GDPR article 17), with a receipt."""
+    screen = Screen(as_json=as_json)
+    with open_shop(shop) as workspace:
+        if not dry_run and not yes:
+            if as_json or not sys.stdin.isatty():
+                raise UsageError("forget: nobody is here to be asked.", hint="--yes erases without asking.")
+            typer.confirm("Erase this person for good?", abort=True, err=True)
+        receipt = workspace.forget(identifier, dry_run=dry_run)
+    if as_json:
+        screen.answer(receipt.to_json())
+    else:
+        from coterie.cli.words import erasure_lines
+
+        erasure_lines(screen, receipt, dry_run=dry_run)
