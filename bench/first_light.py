@@ -84,7 +84,8 @@ def _named(shop: Any, table: Any, write: Path) -> None:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    from coterie.profiles.resolution import EDGES, person_of
+    from coterie.profiles.edges import EDGES
+    from coterie.profiles.resolution import person_of
 
     resolved = person_of(shop.ledger.read(EDGES)).select(["subject", "person"])
     subjects = pa.concat_arrays(

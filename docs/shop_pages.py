@@ -23,8 +23,8 @@ FOLDER = """# A shop's folder
 
 {note}
 
-A shop is a folder. Copy it while no process has it open, and you have a backup
-([Open a shop elsewhere](../how-to/open-a-shop-elsewhere.md)).
+A shop is a folder. `coterie backup` copies it while others read ([Back up a shop](../how-to/back-up-a-shop.md));
+while no process has it open, any copy of the folder is one.
 
 | path | what it is | answers for it |
 |---|---|---|
@@ -39,7 +39,8 @@ elsewhere: see [Configuration](configuration.md). *Answers for it* is the holder
 ([How coterie guards people](../explanation/privacy.md)).
 
 Anything that reads Parquet or Delta can read the lake, past coterie and past its gate. Write to it only through
-coterie. Small files are not merged yet: hundreds of imports into one shop may make it slower.
+coterie. A table in more than fifty files is merged into few, sorted by subject and time, after the next writing
+command, or by `coterie compact`.
 """  # noqa: E501
 
 GROUP = {
@@ -49,8 +50,8 @@ GROUP = {
 
 VAULT = """## The vault
 
-One table of its own, read only through `Vault`: kind of identifier, keyed hash (to look it up), sealed value, subject
-key. {count} kinds of identifiers are known, see [Events and facts](events.md#identifiers).
+Read only through `Vault`: of each identifier its kind, keyed hash (to look it up), sealed value and subject key; of each
+one that was forgotten the keyed hash alone, so that later imports keep it out. {count} kinds of identifiers are known, see [Events and facts](events.md#identifiers).
 """
 
 CONFIGURATION = """# Configuration

@@ -23,6 +23,7 @@ _HOMES = {
     "WardSegments": "coterie.segments.hierarchy",
     "Workspace": "coterie.workspace",
     "open": "coterie.workspace",
+    "restore": "coterie.workspace",
 }
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Workspace",
     "__version__",
     "open",
+    "restore",
 ]
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from coterie.segments.clustering import KMeansSegments
     from coterie.segments.hierarchy import WardSegments
     from coterie.segments.rfm import RFMSegments
-    from coterie.workspace import Workspace, open
+    from coterie.workspace import Workspace, open, restore
 
 
 def __getattr__(name: str) -> Any:

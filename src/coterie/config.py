@@ -11,14 +11,16 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from coterie.errors import ConfigError, ParameterError, ShopNotFoundError
+from coterie.errors import ConfigError, ParameterError, ShopNotFoundError, StoreError
 
 FILE = "shop.toml"
+LAYOUT = 2
+"""Which tables and columns a shop has: those of this version of coterie. Older ones are migrated when opened."""
 
 # ISO 4217 minor units where they are not 2 (source: ISO 4217 list one).
 _NO_DECIMALS = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF")
 _THREE_DECIMALS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
-_EXPONENTS = {**dict.fromkeys((*_NO_DECIMALS, "XOF", "XPF"), 0), **dict.fromkeys(_THREE_DECIMALS, 3)}
+EXPONENTS = {**dict.fromkeys((*_NO_DECIMALS, "XOF", "XPF"), 0), **dict.fromkeys(_THREE_DECIMALS, 3)}
 
 
 def minor_units(currency: str) -> int:
@@ -27,7 +29,7 @@ def minor_units(currency: str) -> int:
     >>> minor_units("USD"), minor_units("JPY"), minor_units("KWD")
     (2, 0, 3)
     """
-    return _EXPONENTS.get(currency, 2)
+    return EXPONENTS.get(currency, 2)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Config:
         IANA name; days, weekdays and hours are the shop's local ones.
     minimum_group
         No group smaller than this leaves the shop or is shown with its size.
+    layout
+        Which tables and columns the shop has; written by coterie alone, and 1 where the file does not say.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Config:
     currency: str = "USD"
     timezone: str = "UTC"
     minimum_group: int = 50
+    layout: int = LAYOUT
 
     def __post_init__(self) -> None:
         """Refuse settings that would only fail later."""
@@ -83,6 +88,15 @@ class Config:
             values = tomllib.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"Cannot read {path}: {error}.") from error
+        layout = values.setdefault("layout", 1)
+        if not isinstance(layout, int) or layout < 1:
+            raise ConfigError(f"{path}: layout must be a whole number of at least 1, got {layout!r}.")
+        if layout > LAYOUT:
+            raise StoreError(
+                f"The shop in {folder} was written by a newer coterie: its layout is {layout}, and this version knows "
+                f"layouts up to {LAYOUT}.",
+                hint="pip install --upgrade coterie.",
+            )
         allowed = set(cls.__dataclass_fields__)
         if unknown := sorted(set(values) - allowed):
             raise ConfigError(
@@ -116,7 +130,10 @@ class Config:
         """Write the settings into ``folder``; a reader sees the old file or the new one, never half of one."""
         lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in asdict(self).items()]
         temporary = folder / f".{FILE}.new"
-        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(folder / FILE)
 
 

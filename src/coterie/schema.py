@@ -43,14 +43,24 @@ class Kind(StrEnum):
     PRODUCT_REMOVED = "Product Removed"
     CART_VIEWED = "Cart Viewed"
     CHECKOUT_STARTED = "Checkout Started"
+    CHECKOUT_STEP_COMPLETED = "Checkout Step Completed"
+    PAYMENT_INFO_ENTERED = "Payment Info Entered"
+    PRODUCT_ADDED_TO_WISHLIST = "Product Added to Wishlist"
+    PRODUCT_SHARED = "Product Shared"
+    PRODUCT_REVIEWED = "Product Reviewed"
     PROMOTION_VIEWED = "Promotion Viewed"
     PROMOTION_CLICKED = "Promotion Clicked"
     COUPON_APPLIED = "Coupon Applied"
     EMAIL_DELIVERED = "Email Delivered"
     EMAIL_OPENED = "Email Opened"
     EMAIL_LINK_CLICKED = "Email Link Clicked"
+    EMAIL_BOUNCED = "Email Bounced"
+    EMAIL_MARKED_AS_SPAM = "Email Marked as Spam"
     UNSUBSCRIBED = "Unsubscribed"
+    SIGNED_UP = "Signed Up"
+    SIGNED_IN = "Signed In"
     CAMPAIGN_SENT = "Campaign Sent"  # ours: a contact on paper or in store, which the spec has no name for
+    CUSTOM = "Custom Event"  # ours: anything else that a source records; its own name is the property "name"
 
 
 class IdentifierKind(StrEnum):

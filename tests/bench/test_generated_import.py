@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import coterie
-from coterie.profiles.resolution import EDGES, person_of
+from coterie.profiles.edges import EDGES
+from coterie.profiles.resolution import person_of
 from shop_generator import ONLINE, Made, generate
 
 SHOP = replace(ONLINE.sized(people=400), block=200, shared=0.0)

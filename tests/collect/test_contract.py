@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
+from importlib.resources import files
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from open_data_contract_standard.model import OpenDataContractStandard
 
 from coterie.collect import contract
 from coterie.collect.contract import RULES, Severity
 from coterie.collect.facts import EVENTS, ORDER_LINES, PRODUCTS, QUARANTINE, TRAITS
+from coterie.collect.targets import TARGETS
+from coterie.schema import TIME
+from oracles.contract import broken
+from pages import DOCS
 
 LINES = {
     "file": "lines.csv",
@@ -130,6 +139,7 @@ def test_a_row_that_is_right_becomes_a_fact(shop: Any, change: dict[str, str], c
         ({"pieces": "0"}, "zero_quantity"),
         ({"total": "0"}, "zero_price"),
         ({"known": "2026-01-31"}, "early"),
+        ({"known": "2026-02-04 10:00:01"}, "late"),
     ],
 )
 def test_what_is_only_odd_is_kept_and_counted(shop: Any, change: dict[str, str], warning: str) -> None:
@@ -265,3 +275,93 @@ def test_masks_hold_each_rule_once() -> None:
     assert {rule.name for rule in RULES} - set(contract.names(contract.SET_ASIDE)) == {
         rule.name for rule in RULES if rule.severity is Severity.WARN
     }
+
+
+NOW = datetime(2026, 3, 1, 12)
+TIMES = [None, NOW, datetime(1969, 12, 31), *(NOW + timedelta(hours=hours) for hours in (-72, -1, 24, 25, 71))]
+CELLS = {
+    "subject": (pa.int64(), st.sampled_from([None, 7])),
+    "#no_id": (pa.bool_(), st.booleans()),
+    "order_id": (pa.string(), st.sampled_from([None, "o1"])),
+    "#longest": (pa.int64(), st.sampled_from([0, 512, 513])),
+    "occurred_at": (TIME, st.sampled_from(TIMES)),
+    "available_at": (TIME, st.sampled_from(TIMES)),
+    "#ambiguous": (pa.bool_(), st.booleans()),
+    "#no_rate": (pa.bool_(), st.booleans()),
+    "kind": (pa.string(), st.sampled_from([None, "Order Completed", "Order Refunded", "Page Viewed"])),
+    "amount": (pa.int64(), st.sampled_from([None, -1, 0, 5, 10**12, 10**12 + 1, -(10**12) - 1])),
+    "discount": (pa.int64(), st.sampled_from([None, -1, 0, 10**12, 10**12 + 1])),
+    "quantity": (pa.float64(), st.sampled_from([None, -1.0, 0.0, 2.5, 1e9, 1.1e9, -1.1e9])),
+    "currency": (pa.string(), st.sampled_from(["EUR", "USD", "euro", "eur", "EURO", ""])),
+    **{
+        f"{name}#given": (pa.bool_(), st.booleans())
+        for name in ("occurred_at", "available_at", "amount", "discount", "quantity")
+    },
+}
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.lists(st.fixed_dictionaries({name: values for name, (_, values) in CELLS.items()}), min_size=1))
+def test_the_bitmask_says_of_each_row_what_asking_rule_by_rule_says(warehouse: Any, rows: list[dict[str, Any]]) -> None:
+    columns = {name: pa.array([row[name] for row in rows], kind) for name, (kind, _) in CELLS.items()}
+    mask = contract.mask(TARGETS["order_line"], now=NOW, currency="EUR")
+    with warehouse.temporary("judged_rows", pa.table({"#row": range(len(rows)), **columns})):
+        masks = warehouse.query(f'SELECT {mask} AS mask FROM judged_rows ORDER BY "#row"')["mask"].to_pylist()
+    assert [set(contract.names(each)) for each in masks] == [broken(row, now=NOW, currency="EUR") for row in rows]
+
+
+def test_the_built_in_contract_is_a_document_that_other_tools_read() -> None:
+    path = files("coterie.collect") / "contract.yaml"
+    read = OpenDataContractStandard.from_string(path.read_text("utf-8"))
+    assert {schema.name for schema in read.schema_} == {*TARGETS, "nothing"}
+    for schema in read.schema_:
+        named = {check.name for check in schema.quality}
+        assert named == {rule.name for rule in RULES if schema.name in rule.targets}
+        columns = {column.name for column in schema.properties or ()}
+        fields = set(TARGETS[schema.name].fields) if schema.name in TARGETS else set()
+        assert fields <= columns <= fields | {"original_amount", "original_currency", "properties"}
+
+
+def test_a_bit_is_the_same_in_every_contract_and_tells_whether_a_row_is_set_aside() -> None:
+    own = contract.Contract.of(
+        {
+            "apiVersion": "v3.1.0",
+            "schema": [
+                {
+                    "name": "order_line",
+                    "properties": [
+                        {"name": "product_id", "required": True},
+                        {
+                            "name": "place",
+                            "required": True,
+                            "customProperties": [{"property": "severity", "value": "warning"}],
+                        },
+                    ],
+                }
+            ],
+        }
+    )
+    for rule in RULES:
+        assert contract.bit(rule.name, own.rules) == contract.bit(rule.name)
+    for rule in own.rules:
+        aside = contract.bit(rule.name, own.rules) & contract.SET_ASIDE != 0
+        assert aside == (rule.severity is Severity.QUARANTINE)
+
+
+def test_every_rule_says_what_is_wrong_and_those_that_can_be_mended_how() -> None:
+    for rule in RULES:
+        assert rule.wrong.split()[0] in {"is", "has", "names", "lacks", "cannot", "does", "happened", "carries",
+                                         "belongs", "says", "was", "became"}  # fmt: skip
+        assert not rule.wrong.endswith(".")
+        assert rule.hint == "" or rule.hint.endswith(".")
+    hinted = {rule.name for rule in RULES if rule.hint}
+    assert {"malformed", "unidentified", "bad_time", "bad_amount", "foreign_currency", "unmapped", "no_rate"} <= hinted
+
+
+def test_the_reference_page_has_every_rule_in_its_words() -> None:
+    page = (DOCS / "reference" / "contract.md").read_text("utf-8")
+    for rule in RULES:
+        done = "set aside" if rule.severity is Severity.QUARANTINE else "let in, counted"
+        [line] = [line for line in page.splitlines() if line.startswith(f"| `{rule.name}` |")]
+        assert rule.wrong in line
+        assert line.endswith(f"| {done} |")

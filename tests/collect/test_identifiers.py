@@ -61,6 +61,26 @@ def test_what_is_no_number_identifies_nobody(value: str) -> None:
     assert normalised("phone", value) is None
 
 
+@pytest.mark.parametrize("value", ["-1", "0000", "00000000-0000-0000-0000-000000000000"])
+@pytest.mark.parametrize("kind", list(IdentifierKind))
+def test_a_field_full_of_zeros_identifies_nobody(kind: IdentifierKind, value: str) -> None:
+    assert normalised(kind, value) is None
+
+
+def test_what_a_shop_has_blocked_identifies_nobody() -> None:
+    nobody = {"email": ["till@shop.example", "*@market.example"], "phone": ["+43*"]}
+    mails = pa.array(["Till@Shop.example ", "ada@market.example", "ada@market.example.org", "xtill@shop.example", None])
+    assert normalise("email", mails, nobody).to_pylist() == [
+        None,
+        None,
+        "ada@market.example.org",
+        "xtill@shop.example",
+        None,
+    ]
+    assert normalise("phone", pa.array(["0043 1 234567", "+44 1 234567"]), nobody).to_pylist() == [None, "+441234567"]
+    assert normalise("loyalty_id", pa.array(["till@shop.example"]), nobody).null_count == 0
+
+
 @given(st.sampled_from(list(IdentifierKind)), st.text(max_size=40))
 def test_normalising_twice_changes_nothing(kind: IdentifierKind, value: str) -> None:
     once = normalised(kind, value)

@@ -12,8 +12,8 @@ import pytest
 
 from coterie.collect.facts import PRODUCTS, TRAITS
 from coterie.govern.consent import BASES, CONSENTS
-from coterie.govern.requests import Holder, Impersonal, LakeHolder, LedgerHolder, VaultHolder
-from coterie.profiles.resolution import EDGES
+from coterie.govern.holders import Holder, Impersonal, LakeHolder, LedgerHolder, VaultHolder
+from coterie.profiles.edges import EDGES
 from coterie.schema import IDENTIFIER
 from coterie.store.lake import DeltaLake, MemoryLake
 from coterie.store.ledger import MemoryLedger, SqliteLedger

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from coterie.errors import ParameterError, StoreError
@@ -131,6 +132,29 @@ def test_deleted_rows_are_gone_and_others_stay(lake: Lake) -> None:
     assert rows(lake)["subject"].to_pylist() == [None]
 
 
+def test_rows_are_deleted_by_several_columns_together(lake: Lake) -> None:
+    cells = Table(
+        "cells",
+        pa.schema([("x", pa.int64()), ("y", pa.int32()), ("marks", pa.list_(pa.field("element", pa.float64())))]),
+        ("x", "y"),
+        "Cells of a test.",
+    )
+    lake.create(cells)
+    for x in (1, 2):
+        lake.append(cells, cells.rows([{"x": x, "y": y, "marks": [1.0, None]} for y in (1, 2, None)]))
+    doomed = pa.table({"x": [1, 2, 2, 9], "y": [2, 1, 1, 9]})
+    assert lake.delete_rows(cells, doomed) == 2
+    assert lake.delete_rows(cells, doomed) == 0
+    assert lake.delete_rows(cells, doomed.slice(0, 0)) == 0
+    with Warehouse(lake) as warehouse:
+        warehouse.attach_tables(cells)
+        left = warehouse.query("SELECT x, y FROM cells ORDER BY ALL").to_pylist()
+    assert [(row["x"], row["y"]) for row in left] == [(1, 1), (1, None), (2, 2), (2, None)]
+    for columns in (["x", "marks"], ["z"], []):
+        with pytest.raises(ParameterError, match="integer column"):
+            lake.delete_rows(cells, pa.table({name: [1] for name in columns}))
+
+
 def test_a_table_can_be_emptied_and_filled_again(lake: Lake) -> None:
     lake.append(CLICKS, clicks(1, 2))
     assert lake.delete(CLICKS, "subject", range(1000)) == 2
@@ -180,3 +204,59 @@ def test_other_columns_are_named(lake: Lake) -> None:
     with pytest.raises(StoreError, match="lacks size and has colour"):
         lake.append(PLACES, pa.table({"name": ["a"], "colour": ["red"]}))
     assert lake.count(PLACES) == 0
+
+
+WIDER = Table(
+    "clicks",
+    pa.schema(
+        [
+            ("id", pa.string()),
+            ("campaign", pa.string()),
+            ("subject", pa.int64()),
+            ("occurred_at", TIME),
+            ("amount", pa.float64()),
+            ("good", pa.bool_()),
+            ("raw", pa.binary()),
+            ("cents", pa.int64()),
+            ("expires_at", TIME),
+        ]
+    ),
+    ("id",),
+    "Clicks of a later layout.",
+    subject="subject",
+)
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_a_table_of_an_older_layout_gets_the_columns_it_lacks(lake: Lake, filled: bool) -> None:
+    if filled:
+        lake.append(CLICKS, clicks(1, 2, None), Commit("import-1", 0))
+        lake.append(CLICKS, clicks(3, day=1), Commit("import-1", 1))
+    before = rows(lake)
+    for _ in range(2):
+        lake.extend(WIDER, PLACES)
+        with pytest.raises(StoreError, match="other columns"):
+            lake.count(CLICKS)
+        found = rows(lake, WIDER)
+        assert found.select(CLICKS.schema.names).equals(before)
+        assert all(found[name].null_count == before.num_rows for name in ("campaign", "cents", "expires_at"))
+    assert lake.applied(WIDER, "import-1") == (1 if filled else None)
+    more = WIDER.rows([{"id": "new", "subject": 2, "campaign": "spring", "cents": 5}])
+    assert lake.append(WIDER, more, Commit("import-1", 2))
+    assert rows(lake, WIDER).filter(pc.field("id") == "new").equals(more)
+    assert lake.delete(WIDER, "subject", [2]) == (2 if filled else 1)
+    lake.compact(WIDER)
+    left = rows(lake, WIDER)
+    assert left["subject"].to_pylist() == ([1, None, 3] if filled else [])
+    assert left["cents"].null_count == left.num_rows
+
+
+def test_extending_refuses_what_is_no_later_layout(lake: Lake) -> None:
+    changed = Table("places", pa.schema([("name", pa.string()), ("size", pa.int64())]), ("name",), "Changed.")
+    fewer = Table("places", pa.schema([("name", pa.string())]), ("name",), "Fewer.")
+    for table, said in ((changed, "size is int32, not int64"), (fewer, "size is not known")):
+        with pytest.raises(StoreError, match=said):
+            lake.extend(table)
+    fresh = Table("fresh", PLACES.schema, ("name",), "Not there before.")
+    lake.extend(fresh)
+    assert lake.count(fresh) == 0

@@ -100,6 +100,16 @@ def test_columns_that_do_not_fit_are_named(ledger: Ledger) -> None:
     assert numbers(ledger) == []
 
 
+def test_what_is_added_leaves_what_is_known(ledger: Ledger) -> None:
+    ledger.insert(NOTES, [note("a", 1, weight=7.0)])
+    assert ledger.add(NOTES, [note("a", 1, weight=8.0), note("b", 2, weight=1.0), note("b", 2, weight=2.0)]) == 1
+    assert ledger.read(NOTES)["weight"].to_pylist() == [7.0, 1.0]
+    assert ledger.add(NOTES, []) == 0
+    with pytest.raises(IntegrityError, match="missing"):
+        ledger.add(NOTES, [note("c", 1), {**note("d", 1), "number": None}])
+    assert ledger.read(NOTES).num_rows == 2
+
+
 @pytest.mark.parametrize("repeated", [[note("b", 2), note("a", 1)], [note("c", 3), note("c", 3)]])
 def test_a_key_twice_adds_nothing(ledger: Ledger, repeated: list[dict[str, object]]) -> None:
     ledger.insert(NOTES, [note("a", 1, weight=7.0)])
@@ -297,3 +307,49 @@ def test_there_is_no_lease_to_release_where_nobody_holds_one(ledger: Ledger) -> 
     with ledger.lease("writer"):
         pass
     assert ledger.release("writer") is False
+
+
+LATER = [("said", pa.string()), ("when", TIME), ("share", pa.float64())]
+
+
+def test_a_table_of_an_older_layout_gets_the_columns_it_lacks(ledger: Ledger) -> None:
+    ledger.insert(NOTES, [note("a", 2, raw=b"x"), note("a", 1, weight=0.5)])
+    before = ledger.read(NOTES)
+    wider = Table("notes", pa.schema([*LATER, *NOTES.schema]), NOTES.key, "Notes of a later layout.")
+    fresh = Table("fresh", OTHER.schema, ("id",), "Not there before.")
+    for _ in range(2):
+        ledger.extend(wider, OTHER, fresh)
+        found = ledger.read(wider)
+        assert found.select(NOTES.schema.names).equals(before)
+        assert all(found[name].null_count == 2 for name, _ in LATER)
+    with pytest.raises(StoreError, match="other columns"):
+        ledger.read(NOTES)
+    ledger.put(wider, [note("a", 1, said="more", when=datetime(2026, 1, 1))])
+    assert ledger.read(wider)["said"].to_pylist() == ["more", None]
+    assert ledger.tables() == ["fresh", "notes", "other"]
+
+
+def test_a_table_whose_key_has_changed_is_written_anew(ledger: Ledger) -> None:
+    ledger.insert(NOTES, [note("b", 1, weight=0.5), note("a", 2)])
+    keyed = Table(
+        "notes",
+        pa.schema([*NOTES.schema, ("kind", pa.string()), ("turn", pa.int64())]),
+        ("number", "kind", "turn"),
+        "Notes of a later layout.",
+    )
+    for _ in range(2):
+        ledger.extend(keyed)
+    assert ledger.read(keyed)["place"].to_pylist() == ["b", "a"]
+    assert ledger.read(keyed, number=1).to_pylist()[0]["kind"] == ""
+    ledger.insert(keyed, [{"number": 1, "kind": "", "turn": 1}])
+    with pytest.raises(IntegrityError):
+        ledger.insert(keyed, [{"number": 1, "kind": "", "turn": 0}])
+    assert ledger.tables() == ["notes", "other"]
+
+
+def test_extending_refuses_what_is_no_later_layout_and_changes_nothing(ledger: Ledger) -> None:
+    changed = Table("other", pa.schema([("id", pa.string())]), ("id",), "Changed.")
+    wider = Table("notes", pa.schema([*LATER, *NOTES.schema]), NOTES.key, "Wider.")
+    with pytest.raises(StoreError, match="id is"):
+        ledger.extend(wider, changed)
+    assert ledger.read(NOTES).num_rows == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,58 @@ def test_erased_identifiers_are_forgotten(vault: Vault) -> None:
     assert vault.find(*ANNA) is None
     assert vault.find(*BEN) == ben
     assert vault.reveal([anna, ben])["subject"].to_pylist() == [ben]
-    assert vault.subjects(identifiers(ANNA)).to_pylist() != [anna]
+    assert vault.strangers([ben, anna, 777, anna]) == sorted([anna, 777])
+
+
+def test_erased_identifiers_are_kept_out_until_they_are_readmitted(vault: Vault) -> None:
+    anna, ben = vault.subjects(identifiers(ANNA, BEN)).to_pylist()
+    assert vault.suppressed(identifiers(ANNA, BEN)).to_pylist() == [False, False]
+    assert vault.suppressions().num_rows == 0
+    vault.erase([anna, 777], now=datetime(2026, 1, 2))
+    asked = identifiers(BEN, ANNA, PHONE, ANNA)
+    assert vault.suppressed(asked).to_pylist() == [False, True, False, True]
+    assert vault.suppressed(asked).type == pa.bool_()
+    assert vault.count() == 1
+    found = vault.subjects(asked).to_pylist()
+    assert found[0] == ben
+    assert found[1] is found[3] is None
+    assert found[2] is not None
+    assert vault.count() == 2
+    assert vault.find(*ANNA) is None
+    assert vault.suppressions()["at"].to_pylist() == [datetime(2026, 1, 2)]
+    assert vault.readmit(*BEN) == 0
+    assert vault.readmit(*ANNA) == 1
+    assert vault.readmit(*ANNA) == 0
+    assert vault.suppressed(asked).to_pylist() == [False] * 4
+    assert vault.subjects(identifiers(ANNA)).to_pylist() not in ([anna], [None])
+
+
+def test_what_was_erased_together_is_readmitted_together(vault: Vault) -> None:
+    anna, ben, phone = vault.subjects(identifiers(ANNA, BEN, PHONE)).to_pylist()
+    vault.erase([anna, phone], now=datetime(2026, 1, 2))
+    vault.erase([ben], now=datetime(2026, 1, 2))
+    assert len(set(vault.suppressions()["at"].to_pylist())) == 2
+    assert vault.readmit(*PHONE) == 2
+    assert vault.suppressed(identifiers(ANNA, BEN, PHONE)).to_pylist() == [False, True, False]
+
+
+def test_hashes_of_suppressed_identifiers_find_their_people_in_an_older_vault(tmp_path: Path) -> None:
+    pairs = identifiers(ANNA, BEN)
+    older: list[Vault] = [SqliteVault(tmp_path / "old.db", KEY), MemoryVault(KEY)]
+    for old in older:
+        anna, ben = old.subjects(pairs).to_pylist()
+        new = MemoryVault(KEY)
+        new.erase(new.subjects(identifiers(ANNA)).to_pylist())
+        kept = new.suppressions()
+        assert kept.column_names == ["digest", "at"]
+        assert old.suppress(kept["digest"].to_pylist()) == [anna]
+        assert old.suppress(kept["digest"].to_pylist()) == [anna]
+        assert old.suppressions().num_rows == 1
+        assert old.subjects(pairs).to_pylist() == [None, ben]  # kept out at once, also before it is erased
+        assert old.find(*ANNA) == anna
+        assert old.erase([anna]) == 1
+        assert old.suppress([]) == []
+        old.close()
 
 
 def test_identifiers_without_a_value_are_refused(vault: Vault) -> None:
@@ -150,21 +202,45 @@ def test_one_seed_gives_the_same_keys_in_every_vault(tmp_path: Path) -> None:
 words = st.tuples(st.sampled_from(["email", "phone"]), st.text(max_size=4))
 
 
+actions = st.sampled_from(["look up", "look up", "erase", "readmit"])
+
+
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.lists(words, max_size=6)), max_size=6))
-def test_a_vault_is_a_dictionary(steps: list[tuple[bool, list[tuple[str, str]]]]) -> None:
+@given(st.lists(st.tuples(actions, st.lists(words, max_size=6)), max_size=6))
+def test_a_vault_is_a_dictionary_with_a_list_of_who_is_kept_out(
+    steps: list[tuple[str, list[tuple[str, str]]]],
+) -> None:
     folder = tempfile.TemporaryDirectory()
     for vault in (SqliteVault(Path(folder.name) / "vault.db", KEY), MemoryVault(KEY)):
         known: dict[tuple[str, str], int] = {}
-        for erase, pairs in steps:
-            if erase:
-                assert vault.erase([known[p] for p in pairs if p in known]) == len(set(pairs) & known.keys())
-                known = {pair: key for pair, key in known.items() if pair not in pairs}
-                continue
+        out: dict[tuple[str, str], int] = {}
+        for number, (step, pairs) in enumerate(steps):
             table = identifiers(*pairs).cast(pa.schema([("kind", pa.string()), ("value", pa.string())]))
-            for pair, key in zip(pairs, vault.subjects(table).to_pylist(), strict=True):
-                assert known.setdefault(pair, key) == key
+            assert vault.suppressed(table).to_pylist() == [pair in out for pair in pairs]
+            if step == "erase":
+                assert vault.erase([known[p] for p in pairs if p in known]) == len(set(pairs) & known.keys())
+                out |= dict.fromkeys(set(pairs) & known.keys(), number)
+                known = {pair: key for pair, key in known.items() if pair not in pairs}
+            elif step == "readmit":
+                for pair in pairs:
+                    together = {other for other in out if out[other] == out.get(pair)}
+                    assert vault.readmit(*pair) == len(together)
+                    out = {other: at for other, at in out.items() if other not in together}
+            else:
+                for pair, key in zip(pairs, vault.subjects(table).to_pylist(), strict=True):
+                    assert (key is None) == (pair in out)
+                    if key is not None:
+                        assert known.setdefault(pair, key) == key
         assert vault.count() == len(known)
         assert {(r["kind"], r["value"]): r["subject"] for r in vault.reveal(known.values()).to_pylist()} == known
         vault.close()
     folder.cleanup()
+
+
+def test_the_kind_of_a_subject_is_told_without_its_value(vault: Vault) -> None:
+    anna, ben, phone = vault.subjects(identifiers(ANNA, BEN, PHONE)).to_pylist()
+    vault.erase([ben])
+    found = vault.kinds([phone, anna, ben, anna, 12345])
+    assert found.schema == pa.schema([("subject", pa.int64()), ("kind", pa.string())])
+    assert [tuple(row.values()) for row in found.to_pylist()] == sorted([(anna, "email"), (phone, "phone")])
+    assert vault.kinds([]).num_rows == 0

@@ -6,14 +6,17 @@ import doctest
 import importlib
 import json
 import pkgutil
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 import coterie
+from coterie.collect.contract import Contract
 from coterie.collect.mapping import Mapping
-from pages import DOCS, PAGES, blocks, name
+from pages import DOCS, PAGES, Block, blocks, name
 
 WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
 MODULES = sorted(module.name for module in pkgutil.walk_packages(coterie.__path__, "coterie."))
@@ -24,15 +27,28 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 def test_the_examples_of_a_page_run(page: Path, desk: Path) -> None:
     """The blocks of a page are one program, run in a folder of its own with a shop's files (see ``desk``).
 
-    A mapping that the page shows in whole is the one in that folder.
+    A file that the page shows in whole lies in that folder under the name that stands before it, with a colon; a
+    mapping or contract without a name is the one of the folder.
     """
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):
-        if block.language == "toml" and {"source", "read"} <= set(tomllib.loads(block.text)):
+        if (file := named(page, block)) is not None:
+            (desk / file).parent.mkdir(parents=True, exist_ok=True)
+            (desk / file).write_text(block.text, "utf-8")
+        elif block.language == "toml" and {"source", "read"} <= set(tomllib.loads(block.text)):
             (desk / "mapping.toml").write_text(block.text, "utf-8")
+        elif block.language == "yaml":  # a source's contract
+            (desk / "data" / "contract.yaml").write_text(block.text, "utf-8")
         elif block.language == "python":
             source = "\n" * (block.line - 1) + block.text  # so that a traceback names the line of the page
             exec(compile(source, str(page), "exec"), namespace)
+
+
+def named(page: Path, block: Block) -> str | None:
+    """The file that a block of data is, if the line before it ends with its name and a colon."""
+    before = [line for line in page.read_text("utf-8").splitlines()[: block.line - 2] if line]
+    found = re.search(r"`([\w/-]+\.(?:csv|jsonl|toml|yaml))`:$", before[-1]) if before else None
+    return found[1] if found and block.language in {"csv", "jsonl", "toml", "yaml"} else None
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -48,6 +64,8 @@ def test_data_in_examples_can_be_read(page: Path) -> None:
             body = tomllib.loads(block.text)
             if {"source", "read"} <= set(body):
                 Mapping.of(body)
+        elif block.language == "yaml":
+            Contract.of(yaml.safe_load(block.text))
         elif block.language == "json":
             json.loads(block.text)
 

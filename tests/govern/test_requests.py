@@ -12,20 +12,11 @@ import pyarrow as pa
 import pytest
 
 from coterie.collect.facts import TRAITS
-from coterie.errors import ParameterError
+from coterie.errors import DataError, ParameterError
 from coterie.govern.audit import Audit
 from coterie.govern.consent import CONSENTS
-from coterie.govern.requests import (
-    Impersonal,
-    LakeHolder,
-    LedgerHolder,
-    VaultHolder,
-    export_person,
-    exported_json,
-    forget,
-    rehearse,
-    unowned,
-)
+from coterie.govern.holders import Holder, Impersonal, LakeHolder, LedgerHolder, VaultHolder, unowned
+from coterie.govern.requests import ERASURES, export_person, exported_json, finish, forget, kept_out, rehearse
 from coterie.schema import IDENTIFIER
 from coterie.store.lake import MemoryLake
 from coterie.store.ledger import MemoryLedger, SqliteLedger
@@ -164,3 +155,60 @@ def test_every_table_and_file_needs_an_owner() -> None:
     holders = [*shop.holders, Impersonal("models", ("archive/*", "runs"), "Averages over many people.")]
     assert unowned(["traits", "consents", "identifiers", "runs", "archive/ab/cdef"], holders) == []
     assert unowned(["traits", "cache", "cache", "Runs", "archive"], holders) == ["Runs", "archive", "cache"]
+
+
+class Dying:
+    """A holder at which the process dies, once."""
+
+    name = "dying"
+    holds = ("letters",)
+    alive = True
+
+    def export(self, subjects: Iterable[int]) -> dict[str, pa.Table]:
+        return {}
+
+    def erase(self, subjects: Iterable[int]) -> int:
+        if self.alive:
+            self.alive = False
+            raise KeyboardInterrupt
+        return 0
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_request_that_was_cut_off_is_finished_though_nobody_can_be_found_any_more(place: int) -> None:
+    shop = Shop()
+    audit = Audit(shop.ledger)
+    holders: list[Holder] = [*shop.holders]
+    holders.insert(place, Dying())
+    with pytest.raises(KeyboardInterrupt):
+        forget(holders, shop.people[:2], audit=audit, now=NOW)
+    assert sorted(shop.ledger.read(ERASURES)["subject"].to_pylist()) == sorted(shop.people[:2])
+    (receipt,) = finish(holders, audit)
+    assert receipt.verified
+    assert (receipt.subjects, receipt.asked_at) == (2, NOW)
+    assert export_person(shop.holders, shop.people[:2]) == {}
+    assert shop.ledger.read(ERASURES).num_rows == 0
+    assert finish(holders, audit) == []
+    assert [entry["action"] for entry in audit.entries().to_pylist()] == ["forget asked", "forget"]
+    assert shop.vault.suppressions().num_rows == 2
+    assert export_person(shop.holders, shop.people[2:]).keys() == {"traits", "consents", "identifiers"}
+
+
+def test_a_request_that_left_something_stays_open() -> None:
+    shop = Shop()
+    audit = Audit(shop.ledger)
+    assert not forget([*shop.holders, Forgetful()], shop.people[:2], audit=audit).verified
+    assert shop.ledger.read(ERASURES).num_rows == 2
+    (again,) = finish(shop.holders, audit)
+    assert again.verified
+
+
+def test_receipts_say_whom_to_keep_out() -> None:
+    shop = Shop()
+    forget(shop.holders, shop.people[:2])
+    marks = shop.vault.suppressions()["digest"].to_pylist()
+    texts = [json.dumps({"kept_out": [mark.hex() for mark in marks]}), json.dumps({"kept_out": [marks[0].hex()]})]
+    assert kept_out(texts) == marks
+    for wrong in ("{}", "[]", "no JSON", '{"kept_out": ["xy"]}', '{"kept_out": [1]}'):
+        with pytest.raises(DataError, match="Receipt 2 is not one"):
+            kept_out([texts[0], wrong])

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coterie.errors import DataError, MissingColumnError
-from coterie.profiles.resolution import BEGINNING, EDGES, END, PERSON_OF, canonical, link, members, person_of
+from coterie.profiles.edges import EDGES, canonical, link
+from coterie.profiles.graph import BEGINNING, END
+from coterie.profiles.resolution import PERSON_OF, members, person_of
 from coterie.schema import KEY, TIME
 from coterie.store.ledger import MemoryLedger
 from oracles.identity import Edge, persons_at
@@ -152,6 +154,8 @@ def sighting(a: int, b: int, day: int, source: str = "till", kind: str = "same r
         "source": source,
         "subject_a": a,
         "subject_b": b,
+        "kind_a": "customer_id" if a == 9 else "email",
+        "kind_b": "customer_id" if b == 9 else "email",
         "kind": kind,
         "occurred_at": moment,
         "available_at": moment,
@@ -162,10 +166,11 @@ def test_edges_are_kept_small_key_first_once_and_from_the_first_sighting() -> No
     rows = canonical(EDGES.rows([sighting(9, 4, 3), sighting(4, 9, 1), sighting(4, 4, 0), sighting(4, 9, 2, "web")]))
     kept = [(row["source"], row["subject_a"], row["subject_b"], row["available_at"]) for row in rows.to_pylist()]
     assert sorted(kept) == [("till", 4, 9, START + DAY), ("web", 4, 9, START + 2 * DAY)]
+    assert {(row["kind_a"], row["kind_b"]) for row in rows.to_pylist()} == {("email", "customer_id")}
     assert rows.schema == EDGES.schema
 
 
-@pytest.mark.parametrize("column", ["source", "subject_a", "kind", "available_at"])
+@pytest.mark.parametrize("column", ["source", "subject_a", "kind_b", "kind", "available_at"])
 def test_an_edge_that_is_not_whole_is_not_kept(column: str) -> None:
     with pytest.raises(DataError, match=f"1 identity edges have no {column}"):
         canonical(EDGES.rows([{**sighting(1, 2, 0), column: None}]))

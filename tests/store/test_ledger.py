@@ -234,3 +234,40 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, run: Callable) -> None:
     ledger = SqliteLedger(tmp_path / "ledger.db")
     assert ledger.read(ROWS)["text"].to_pylist() == ["after", "before"]
     ledger.close()
+
+
+def test_a_reader_opens_and_reads_while_another_process_writes(tmp_path: Path, run: Callable) -> None:
+    writer = run(
+        WRITER
+        + """
+    ledger.create(rows)
+    ledger.insert(rows, [{"id": 1, "text": "before"}])
+    with ledger.transaction():
+        ledger.insert(rows, [{"id": 2, "text": "meanwhile"}])
+        print("writing", flush=True)
+        sys.stdin.read()
+    """
+    )
+    assert writer.stdout.readline() == "writing\n"
+    reader = SqliteLedger(tmp_path / "ledger.db")
+    reader.create(ROWS)
+    assert reader.read(ROWS)["text"].to_pylist() == ["before"]
+    writer.communicate("")
+    assert reader.read(ROWS)["text"].to_pylist() == ["before", "meanwhile"]
+    reader.close()
+
+
+def test_a_lease_that_could_not_be_given_up_is_taken_again_and_given_up_later(tmp_path: Path) -> None:
+    """On a full disk the row stays; it must not lock out the process that owes it."""
+    ledger, other = SqliteLedger(tmp_path / "ledger.db"), SqliteLedger(tmp_path / "ledger.db")
+    ledger.create(ROWS)
+    for _ in range(2):
+        with ledger.lease("writer"):
+            ledger._database.execute("PRAGMA query_only = ON")
+        ledger._database.execute("PRAGMA query_only = OFF")
+        with pytest.raises(ShopLockedError), other.lease("writer"):
+            pass
+    ledger.close()
+    with other.lease("writer"):
+        pass
+    other.close()

@@ -51,9 +51,9 @@ def test_erased_bytes_are_nowhere(tmp_path: Path) -> None:
     keys = vault.subjects(emails(0, 8000)).to_pylist()
     doomed = [key for n, key in enumerate(keys) if n % 3 == 0]
     marks = ",".join("?" * len(doomed))
-    traces = vault._database.rows(f"SELECT digest, sealed FROM identifiers WHERE subject IN ({marks})", doomed)
+    traces = vault._database.rows(f"SELECT sealed FROM identifiers WHERE subject IN ({marks})", doomed)
 
-    parts = {part[-8:] for trace in traces for part in trace}
+    parts = {part[-8:] for trace in traces for part in trace} | {key.to_bytes(8, "big") for key in doomed}
     wanted = np.frombuffer(b"".join(parts), np.uint64)
 
     def left() -> int:
@@ -62,10 +62,38 @@ def test_erased_bytes_are_nowhere(tmp_path: Path) -> None:
         return len(np.intersect1d(np.concatenate(windows), wanted))
 
     assert left() == len(parts) == 2 * len(doomed)
+    digests = {digest for (digest,) in vault._database.rows("SELECT digest FROM identifiers")}
     assert vault.erase(doomed) == len(doomed)
     assert left() == 0
     assert vault.count() == 8000 - len(doomed)
+    kept_out = set(vault.suppressions()["digest"].to_pylist())
+    assert len(kept_out) == len(doomed)
+    assert kept_out < digests
     vault.close()
+
+
+def test_a_readmitted_identifier_leaves_no_bytes(tmp_path: Path, holding: Callable[[bytes], list[str]]) -> None:
+    vault = SqliteVault(tmp_path / "vault.db", KEY)
+    for key in vault.subjects(emails(0, 3000)).to_pylist()[70:80]:
+        vault.erase([key])
+    vault.erase(vault.subjects(emails(80, 3000)).to_pylist())
+    digest = vault._seals.digest(b"email\0user77@example.com")
+    assert holding(digest)
+    assert vault.readmit("email", "user77@example.com")
+    assert holding(digest) == []
+    assert vault.suppressions().num_rows == 2929
+    vault.close()
+
+
+def test_a_vault_of_before_suppression_opens(tmp_path: Path) -> None:
+    vault = SqliteVault(tmp_path / "vault.db", KEY)
+    keys = vault.subjects(emails(0, 2))
+    vault._database.execute("DROP TABLE suppressed")
+    vault.close()
+    again = SqliteVault(tmp_path / "vault.db", KEY)
+    assert again.subjects(emails(0, 2)).equals(keys)
+    assert again.suppressed(emails(0, 2)).to_pylist() == [False, False]
+    again.close()
 
 
 def test_an_identifier_moved_to_another_subject_is_noticed(tmp_path: Path) -> None:
@@ -109,3 +137,32 @@ def test_a_killed_writer_leaves_whole_calls(tmp_path: Path, run: Callable, secon
     assert vault.count() == kept
     assert vault._database.rows("SELECT count(*) FROM lookup") == [(kept,)]
     vault.close()
+
+
+def test_a_reader_stands_in_no_writer_s_way_and_waits_for_none(tmp_path: Path) -> None:
+    """An import of millions of identifiers is one transaction; who looks people up meanwhile sees the state before."""
+    writer = SqliteVault(tmp_path / "vault.db", KEY)
+    keys = writer.subjects(emails(0, 10)).to_pylist()
+    with writer._database.transaction():
+        more = writer.subjects(emails(10, 20)).to_pylist()
+        reader = SqliteVault(tmp_path / "vault.db", KEY)
+        assert reader.reveal(keys + more).num_rows == 10
+        assert reader.kinds(keys).num_rows == 10
+        assert reader.strangers([*keys, 1]) == [1]
+        assert reader.find("email", "user3@example.com") == keys[3]
+    assert reader.reveal(keys + more).num_rows == 20
+    reader.close()
+    writer.close()
+
+
+def test_equal_content_has_one_hash_and_other_content_another(tmp_path: Path) -> None:
+    seen = []
+    for name in ("a", "b"):
+        vault = SqliteVault(tmp_path / name, KEY, generator=np.random.default_rng(1))
+        seen.append([vault.content_hash()])
+        for work in (lambda v: v.subjects(emails(0, 5)), lambda v: v.erase(v.subjects(emails(2, 3)).to_pylist())):
+            work(vault)
+            seen[-1].append(vault.content_hash())
+        vault.close()
+    assert seen[0][:2] == seen[1][:2]
+    assert len(set(seen[0])) == 3

@@ -16,7 +16,7 @@ import pytest
 import sqlglot
 
 from coterie.errors import DataError, StoreError
-from coterie.schema import TIME
+from coterie.schema import TIME, Table
 from coterie.store.warehouse import Warehouse
 
 NUMBERS = pa.table({"n": range(10), "name": [f"n{n}" for n in range(10)]})
@@ -209,7 +209,7 @@ def test_a_closed_warehouse_says_so() -> None:
     with pytest.raises(StoreError, match="closed"):
         warehouse.query("SELECT 1")
     with pytest.raises(StoreError, match="no lake"), Warehouse() as other:
-        other.attach_tables()
+        other.attach_tables(Table("clicks", pa.schema([("id", pa.int64())]), ("id",), "Clicks of a test."))
 
 
 def test_threads_take_turns(warehouse: Warehouse) -> None:

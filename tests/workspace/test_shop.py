@@ -26,7 +26,7 @@ from coterie.errors import (
 )
 from coterie.features import published
 from coterie.govern.audit import AUDIT
-from coterie.govern.requests import unowned
+from coterie.govern.holders import unowned
 from coterie.ops.runs import RUNS
 from coterie.segments.rfm import NAMES
 from coterie.store.ledger import SqliteLedger
@@ -182,7 +182,11 @@ def test_runs_are_recorded_with_their_outcome(shop: Workspace) -> None:
     with pytest.raises(ParameterError):
         shop.segment(AS_OF, method="magic")
     rows = shop.ledger.read(RUNS).to_pylist()
-    assert [(row["verb"], row["outcome"]) for row in rows] == [("ingest", "done"), ("segment", "failed:parameter")]
+    assert [(row["verb"], row["outcome"]) for row in rows] == [
+        ("ingest", "done"),
+        ("resolve", "done"),
+        ("segment", "failed:parameter"),
+    ]
 
 
 def test_wrong_calls_are_refused_with_a_hint(shop: Workspace, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from coterie.charts.numbers import count, money, ratio, share
@@ -10,16 +12,19 @@ from coterie.cli.screen import Screen
 if TYPE_CHECKING:
     from coterie.collect.intake import Receipt
     from coterie.collect.quality import Quality
+    from coterie.collect.trace import Fate
     from coterie.workspace.results import FeatureTable, Person
     from coterie.workspace.segmentation import Segmentation
     from coterie.workspace.shop import ErasureReceipt
+    from coterie.workspace.trial import Guess
 
 
 def receipt_table(screen: Screen, receipt: Receipt) -> None:
-    """Print what came in, file by file."""
-    columns: tuple[str, ...] = ("file", "received", "accepted", "quarantined", "known already")
+    """Print what came in, file by file, and why rows were set aside."""
+    columns: tuple[str, ...] = ("import", "file", "becomes", "received", "accepted", "quarantined", "known already")
     rows: list[tuple[object, ...]] = [
-        (file.file, file.received, file.accepted, file.quarantined, file.duplicates) for file in receipt.files
+        (str(file.import_id), file.file, file.target, file.received, file.accepted, file.quarantined, file.duplicates)
+        for file in receipt.files
     ]
     if any(file.reused for file in receipt.files):
         columns = (*columns, "")
@@ -27,11 +32,33 @@ def receipt_table(screen: Screen, receipt: Receipt) -> None:
         rows = [(*row, words) for row, words in zip(rows, told, strict=True)]
     screen.table(columns, rows)
     if receipt.quarantined:
-        screen.say("`coterie check` says why rows were quarantined; they are kept, sealed.")
+        broken = Counter(
+            {
+                name: sum(file.reasons.get(name, 0) for file in receipt.files)
+                for name in {name for file in receipt.files if file.quarantined for name in file.reasons}
+            }
+        )
+        why = ", ".join(f"{name} {count(number)}" for name, number in broken.most_common(5))
+        screen.say(f"Rules that were broken, in rows: {why}.")
+        screen.say("`coterie check` says what they mean; the rows are kept, sealed, for `coterie replay`.")
+
+
+def fate_lines(screen: Screen, fates: tuple[Fate, ...]) -> None:
+    """Print what became of one row of a file, import by import."""
+    lines = []
+    for fate in fates:
+        told = f"Import {fate.import_id} ({fate.read}): row {count(fate.row)} of {fate.file}: {fate.fate}"
+        if fate.repeats:
+            told += f", repeats row {count(fate.repeats[1])} of import {fate.repeats[0]}"
+        lines.append(f"{told}: {', '.join(fate.reasons)}" if fate.reasons else told)
+        for fact in fate.facts:
+            named = ", ".join(f"{name} {value}" for name, value in fact.id.items() if value is not None)
+            lines.append(f"  {fact.table}: {named}")
+    screen.lines(lines)
 
 
 def quality_table(screen: Screen, quality: Quality, *, short: bool = False) -> None:
-    """Print the quality report; the short one leaves out what is stored where."""
+    """Print the quality report; the short one leaves out what is stored where, and how complete it is."""
     if not short:
         files = [
             (file.source, file.file, file.received, file.accepted, file.quarantined, file.duplicates)
@@ -44,23 +71,84 @@ def quality_table(screen: Screen, quality: Quality, *, short: bool = False) -> N
                 table.table,
                 table.rows,
                 "–" if table.subjects is None else table.subjects,
+                "–" if table.known is None else share(table.known),
                 f"{table.first:%Y-%m-%d}" if table.first else "–",
                 f"{table.last:%Y-%m-%d}" if table.last else "–",
+                _ago(quality.age(table)),
             )
             for table in quality.tables
         ]
-        screen.table(("source", "stored in", "rows", "identifiers", "from", "to"), tables)
+        heads = ("source", "stored in", "rows", "identifiers", "of known people", "from", "to", "newest")
+        screen.table(heads, tables)
+        partly = [
+            (table.source, table.table, ", ".join(f"{name} {share(filled)}" for name, filled in gaps))
+            for table in quality.tables
+            if (gaps := [(name, filled) for name, filled in table.completeness.items() if 0 < filled < 1])
+        ]
+        if partly:
+            screen.table(("source", "stored in", "columns that are filled in part"), partly)
     if quality.reasons:
         done = {"quarantine": "set aside", "warn": "let in"}
         reasons = [(reason.rows, reason.wrong, done[reason.severity]) for reason in quality.reasons]
         screen.table(("rows", "what is odd about them", "what was done"), reasons)
+    if quality.expectations:
+        judged = [
+            (one.source, one.name, one.expected, one.got, "yes" if one.passed else "NO") for one in quality.expectations
+        ]
+        screen.table(("source", "expectation", "expected", "got", "met"), judged)
+    for words in () if short else _noted(quality):
+        screen.say(words)
     for words in quality.assumed:
         screen.say(f"Assumed: {words}.")
-    if quality.problems:
-        for problem in quality.problems:
-            screen.say(f"Needs a look: {problem}", style="yellow")
-    else:
+    for words in quality.running:
+        screen.say(f"The import of {words} is running; it is not in these figures yet.")
+    for problem in quality.problems:
+        screen.say(f"Needs a look: {problem}", style="yellow")
+    for one in quality.failed:
+        screen.say(f"Not as expected: {one.name} ({one.source}): expected {one.expected}, got {one.got}.", style="red")
+    if quality.passed:
         screen.say("Nothing in the data needs a look." if quality.files else "The shop holds no data yet.")
+
+
+def _noted(quality: Quality) -> list[str]:
+    """Say what is worth knowing and no problem: how late facts come, refunds, converted amounts, quiet days."""
+    said = []
+    for table in quality.tables:
+        what = f"{table.table.replace('_', ' ').capitalize()} of {table.source}"
+        if late := table.lateness:
+            early = f"; {late.early:,} were available before they happened" if late.early else ""
+            said.append(
+                f"{what} became available after {_span(late.median)} (median), {_span(late.p95)} (95%), "
+                f"{_span(late.longest)} (longest){early}."
+            )
+        if table.converted:
+            said.append(f"{what} were converted: {_pairs(table.converted)}.")
+        for days, words in ((table.missing_days, "no rows on"), (table.scarce_days, "strikingly few rows on")):
+            if days:
+                shown = ", ".join(f"{day}" for day in days[-5:])
+                more = f" and {len(days) - 5:,} earlier days" if len(days) > 5 else ""
+                said.append(f"{what}: {words} {shown}{more}.")
+    said += [
+        f"{orders:,} orders of {source} lack a line that is set aside." for source, orders in quality.incomplete.items()
+    ]
+    if back := quality.refunds:
+        said.append(
+            f"Refunds: of {back.matched:,} lines all of what they take back was found among the bought ones, "
+            f"of {back.partly:,} a part, of {back.unmatched:,} nothing."
+        )
+    return said
+
+
+def _ago(age: timedelta | None) -> str:
+    return "–" if age is None else f"{_span(age.total_seconds())} ago"
+
+
+def _span(seconds: float) -> str:
+    """Write a length of time in its largest unit."""
+    for name, scale in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if abs(seconds) >= 2 * scale:
+            return f"{seconds / scale:,.0f} {name}"
+    return f"{seconds:,.0f} seconds"
 
 
 def feature_table(screen: Screen, built: FeatureTable) -> None:
@@ -141,7 +229,32 @@ def erasure_lines(screen: Screen, receipt: ErasureReceipt, *, dry_run: bool = Fa
     screen.table(("holder", "rows erased"), list(receipt.erased.items()))
     found = "a second search found nothing" if receipt.verified else f"STILL THERE: {_pairs(receipt.left)}"
     screen.lines([f"Request {receipt.request}: {found}."])
+    if receipt.kept_out:
+        screen.lines(["Later imports leave this person out; `coterie readmit` lets them back in, on their own wish."])
+    if receipt.outside:
+        screen.lines(["Files that were written outside the shop and may speak of the person:", *receipt.outside])
 
 
 def _pairs(counts: dict[str, int]) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in counts.items())
+
+
+def guess_lines(screen: Screen, found: Guess) -> None:
+    """Say what a proposed mapping asks, and show what came of trying it."""
+    for question in found.proposal.questions:
+        screen.say(f"To decide: {question}", style="yellow")
+    for known, name in found.proposal.known.items():
+        screen.say(f"{known} looks like {name}: `coterie ingest {name}` knows it.")
+    if found.receipt is None:
+        screen.say(f"Not tried: {found.untried.rstrip('.')}.")
+        return
+    screen.say("\nTried in memory, nothing was kept:")
+    for table, rows in found.sample.items():
+        screen.say(f"  {table}")
+        for row in rows:
+            screen.say("    " + ", ".join(f"{name} {value}" for name, value in row.items()))
+    for file in found.receipt.files:
+        why = f"; {_pairs(dict(file.reasons))}" if file.reasons else ""
+        screen.say(
+            f"  {file.file}: {file.received:,} rows, {file.accepted:,} accepted, {file.quarantined:,} set aside{why}"
+        )

@@ -95,7 +95,7 @@ IMPORTS = Table(
             ("target", pa.string()),  # order_line, event, product, trait, offer, consent, or nothing
             ("read", pa.string()),  # which read of the mapping: Read.name
             ("fingerprint", pa.string()),  # of the file's name and content, the mapping and the contract
-            ("state", pa.string()),  # started or done
+            ("state", pa.string()),  # started, done, or undone
             ("received", pa.int64()),
             ("accepted", pa.int64()),
             ("quarantined", pa.int64()),
@@ -105,14 +105,43 @@ IMPORTS = Table(
             ("assumed", pa.string()),  # JSON object: what was assumed → rows
             ("started_at", TIME),
             ("finished_at", TIME),
+            ("columns", pa.string()),  # JSON object: column of the file → its type, as DuckDB names it
         ]
     ),
     key=("import_id",),
     meaning="One row for each file that was imported: what came in, and what became of it.",
 )
 
+CONTRACTS = Table(
+    "contracts",
+    pa.schema(
+        [
+            ("source", pa.string()),
+            ("declared_at", TIME),
+            ("body", pa.string()),  # the document of the Open Data Contract Standard as JSON; "{}": none any more
+        ]
+    ),
+    key=("source", "declared_at"),
+    meaning="What a source's own contract demands of its rows and expects of its data; the newest of a source counts.",
+)
+
+MENDED = Table(
+    "mended",
+    QUARANTINE.schema,
+    key=("import_id", "row"),
+    subject="subject",
+    meaning="Changes to the quarantine on their way there; rows without reasons leave it. Empty between two commands.",
+)
+
+CURSORS = Table(
+    "cursors",
+    pa.schema([("source", pa.string()), ("read", pa.string()), ("value", pa.string())]),
+    key=("source", "read"),
+    meaning="How far each table of a database was read: the greatest value of its cursor column that came in.",
+)
+
 LAKE_TABLES = (EVENTS, ORDER_LINES, PRODUCTS, TRAITS, OFFERS, QUARANTINE, LINKS)
-LEDGER_TABLES = (IMPORTS,)
+LEDGER_TABLES = (IMPORTS, CONTRACTS, MENDED, CURSORS)
 
 
 def current(table: Table, relation: str) -> str:

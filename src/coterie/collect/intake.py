@@ -2,31 +2,26 @@
 
 The order of steps makes a crash harmless at any point: subjects (the vault gives the same ones again) → the import is
 written into the ledger as started → the lake, chunk by chunk, each commit named so that repeating it does nothing → the
-ledger, in one transaction: identity edges, consents, and the import as done. An import that was started and not done is
-taken up under its own number and clock; rows are told apart by what *other* imports have stored, and chunks are ranges
-of source rows, so that it commits what it would have committed.
+ledger, in one transaction: identity edges, consents, how far a database was read, and the import as done. An import
+that was started and not done is taken up under its own number and clock; rows are told apart by what *other* imports
+have stored, and chunks are ranges of source rows, so that it commits what it would have committed. A database may have
+other rows by then: what was begun of it is taken back and read anew.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from coterie.collect import contract, sources
-from coterie.collect.facts import IMPORTS, LAKE_TABLES, LEDGER_TABLES
-from coterie.collect.mapping import Mapping, Read
-from coterie.collect.parcel import Parcel, Stores
+from coterie.collect.delivery import Delivery
+from coterie.collect.facts import LAKE_TABLES, LEDGER_TABLES
+from coterie.collect.mapping import Mapping
+from coterie.collect.parcel import Stores
 from coterie.collect.receipt import FileReceipt, Receipt
-from coterie.collect.targets import TARGETS
 from coterie.config import Config
-from coterie.errors import CurrencyError, StoreError, UnreadableSourceError
 from coterie.govern.consent import CONSENTS
 from coterie.govern.gate import Gate
 from coterie.progress import SILENT, Progress
@@ -49,8 +44,11 @@ class Intake:
     config
         The shop's settings.
     edges
-        Takes identity edges, which rows with several identifiers show: ``source, subject_a, subject_b, kind`` (of the
-        weaker identifier) and the three times. Called inside a transaction of the ledger; must bear repetition.
+        Takes identity edges, which rows with several identifiers show: ``source, subject_a, subject_b``, their kinds
+        ``kind_a, kind_b``, ``kind`` (of the weaker identifier), the three times and ``import_id``. Called
+        inside a transaction of the ledger; must bear repetition.
+    nobody
+        By kind, the identifiers that the shop has blocked: they are left out, their rows are not.
     """
 
     def __init__(
@@ -62,15 +60,22 @@ class Intake:
         gate: Gate,
         config: Config,
         edges: Callable[[pa.Table], object] = lambda _: None,
+        nobody: dict[str, Sequence[str]] | None = None,
     ) -> None:
-        self.stores = Stores(warehouse, lake, ledger, vault, edges)
+        self.stores = Stores(warehouse, lake, ledger, vault, edges, nobody or {})
         self.gate = gate
         self.config = config
         lake.create(*LAKE_TABLES)
         ledger.create(*LEDGER_TABLES, CONSENTS)
 
     def ingest(
-        self, mapping: Mapping, folder: Path | str, *, now: datetime | None = None, progress: Progress = SILENT
+        self,
+        mapping: Mapping,
+        folder: Path | str,
+        *,
+        label: str = "",
+        now: datetime | None = None,
+        progress: Progress = SILENT,
     ) -> Receipt:
         """Bring in every file that a mapping names.
 
@@ -80,6 +85,8 @@ class Intake:
             What the files mean.
         folder
             Where they lie.
+        label
+            What their names begin with in the books, to tell files of several folders apart.
         now
             The clock of the import, naive UTC; None is the present.
         progress
@@ -95,102 +102,48 @@ class Intake:
         GateRefusedError
             When the mapping declares no lawful basis.
         CurrencyError
-            When the mapping's currency is not the shop's.
+            When the mapping's currency is not the shop's, and it says no rates.
         UnreadableSourceError, MissingColumnError
             When a file cannot be read or lacks a column; files before it stay imported.
         """
-        self.gate.admit(mapping.source, {str(purpose): words for purpose, words in mapping.lawful_basis}, now=now)
-        if mapping.currency not in (None, self.config.currency):
-            raise CurrencyError(
-                f"The source {mapping.source!r} is in {mapping.currency}, the shop in {self.config.currency}.",
-                hint="convert it before, or keep a shop for each currency: unlike amounts are never added up.",
-            )
-        root = Path(folder)
-        order = list(TARGETS)
-        reads = sorted(mapping.reads, key=lambda read: order.index(read.target.name))
-        found = [(read, path) for read in reads for path in sources.find(root, read.file)]
-        for read in reads:
-            for join in read.join:
-                sources.find(root, join.file)
-        moment = now or utc_now()
-        files = [self._file(mapping, read, root, path, moment, progress) for read, path in found]
-        return Receipt(mapping.source, tuple(files))
+        with self._delivery(mapping, folder, label, now, progress) as delivery:
+            receipts = delivery.taken_in()
+        return Receipt(mapping.source, tuple(receipts))
 
-    def _file(
-        self, mapping: Mapping, read: Read, root: Path, path: Path, now: datetime, progress: Progress
-    ) -> FileReceipt:
-        name = path.relative_to(root).as_posix()
-        looked_up = [sources.find(root, join.file)[0] for join in read.join]
-        parts = [name, mapping.meaning(read), self.config.currency, contract.FINGERPRINT]
-        parts += [sources.digest(each) for each in (path, *looked_up)]
-        fingerprint = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        before = self.stores.ledger.read(IMPORTS, fingerprint=fingerprint).sort_by("import_id").to_pylist()[-1:]
-        if before and before[0]["state"] == "done":
-            if not self._superseded(before[0]):
-                return FileReceipt.of(before[0], reused=True)
-            before = []
-        with ExitStack() as stack:
-            main = stack.enter_context(
-                sources.stage(path, name, encoding=read.encoding, delimiter=read.delimiter, progress=progress)
-            )
-            others = []
-            for join, other in zip(read.join, looked_up, strict=True):
-                staged = stack.enter_context(
-                    sources.stage(other, join.file, encoding=read.encoding, delimiter=read.delimiter)
-                )
-                keys = [right for _, right in join.on]
-                staged.require(keys)
-                repeated = self.stores.warehouse.query(sources.repeated_keys(staged, keys))["keys"][0].as_py()
-                sources.check_lookup(staged, keys, repeated)
-                others.append((staged, join.on))
-            joined = sources.looked_up(main, others)
-            parcel = Parcel(self.stores, mapping, read, main, joined, self.config.currency, progress)
-            stack.callback(parcel.clear)
-            try:
-                parcel.identify()
-                row = before[0] if before else self._begin(mapping, read, name, fingerprint, now)
-                parcel.judge(row["import_id"], row["started_at"])
-            except StoreError:
-                _check_readable(path, *looked_up)
-                raise
-            return FileReceipt.of(parcel.write(row), reused=False)
+    def replay(
+        self, mapping: Mapping, folder: Path | str, *, now: datetime | None = None, progress: Progress = SILENT
+    ) -> Receipt:
+        """Judge the quarantined rows of a source anew, under a mended mapping and contract.
 
-    def _superseded(self, row: dict[str, Any]) -> bool:
-        """Tell whether a file said something else in between: then saying the former again is news.
+        What passes becomes facts under its old import and row, as if the rule had been mended before; the rest stays,
+        with the reasons of today.
 
-        Only products and traits can change; a line or an event that was there stays.
+        Parameters
+        ----------
+        mapping
+            What the files mean by now.
+        folder
+            Where its look-ups, rates and contract lie; the files themselves are not read.
+        now
+            The clock, naive UTC; None is the present.
+        progress
+            Told how far each file is.
+
+        Returns
+        -------
+        Receipt
+            Of each import that had rows in quarantine: the fate of these rows.
         """
-        if row["target"] not in ("product", "trait"):
-            return False
-        same = self.stores.ledger.read(IMPORTS, source=row["source"], file=row["file"], target=row["target"])
-        return any(each["import_id"] > row["import_id"] and each["facts"] for each in same.to_pylist())
+        with self._delivery(mapping, folder, "", now, progress) as delivery:
+            receipts = delivery.replay.run()
+        return Receipt(mapping.source, tuple(receipts))
 
-    def _begin(self, mapping: Mapping, read: Read, name: str, fingerprint: str, now: datetime) -> dict[str, Any]:
-        with self.stores.ledger.transaction():
-            last = max(self.stores.ledger.read(IMPORTS)["import_id"].to_pylist(), default=0)
-            row = dict.fromkeys(IMPORTS.schema.names) | {
-                "import_id": last + 1,
-                "source": mapping.source,
-                "file": name,
-                "target": read.target.name,
-                "read": read.name,
-                "fingerprint": fingerprint,
-                "state": "started",
-                "started_at": now,
-            }
-            self.stores.ledger.insert(IMPORTS, [row])
-        return row
-
-
-def _check_readable(*paths: Path) -> None:
-    """Raise UnreadableSourceError when a Parquet file among these is damaged inside."""
-    for path in paths:
-        with path.open("rb") as file:
-            if file.read(4) != b"PAR1":
-                continue
-        try:
-            with pq.ParquetFile(path) as parquet:
-                for _ in parquet.iter_batches():
-                    pass
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise UnreadableSourceError.of(path, "the Parquet file is damaged inside", hint="copy it again.") from error
+    def _delivery(
+        self, mapping: Mapping, folder: Path | str, label: str, now: datetime | None, progress: Progress
+    ) -> Delivery:
+        """Let a source in at the gate, and return its delivery."""
+        moment = now or utc_now()
+        basis = {str(purpose): words for purpose, words in mapping.lawful_basis}
+        self.gate.admit(mapping.source, basis, now=moment)
+        currency = self.config.currency
+        return Delivery(self.stores, currency, mapping, Path(folder), label=label, now=moment, progress=progress)

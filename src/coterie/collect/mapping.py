@@ -19,158 +19,33 @@ A mapping is a TOML file (reference: ``docs/reference/mapping.md``)::
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
+import re
 import tomllib
+from collections import Counter
+from collections.abc import Iterable
 from collections.abc import Mapping as Dictionary
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from coterie.collect.conversion import Conversion
+from coterie.collect.field import Field
+from coterie.collect.lookup import Join
 from coterie.collect.notation import Block
-from coterie.collect.targets import ORDER_KINDS, TARGETS, Target
+from coterie.collect.read import Read
 from coterie.errors import MappingError
-from coterie.schema import IdentifierKind, Kind, Purpose
+from coterie.schema import Purpose
 
+__all__ = ["Conversion", "Field", "Join", "Mapping", "Read"]
 
-@dataclass(frozen=True)
-class Field:
-    """Where the value of one canonical field comes from.
+RETENTION = 365
+"""Days that the raw rows of the quarantine are kept, unless a mapping says otherwise."""
 
-    Parameters
-    ----------
-    how
-        ``column``, ``value`` (a constant), ``sum`` or ``multiply`` (of several number columns).
-    columns
-        The columns of the file, in order.
-    value
-        The constant.
-    format
-        How a time is written, as for ``strptime``, or ``unix`` or ``unix_ms``; None is ISO 8601.
-    unit
-        Of money: ``major`` (12.50) or ``minor`` (1250).
-    absolute
-        Of numbers: take the magnitude, for sources that write discounts as negative numbers.
-    days
-        Of times: add so many days, for what is known only at the end of the day that a date names.
-    values
-        What the source's words mean here, as pairs; other words stay as they are.
-    """
-
-    how: str
-    columns: tuple[str, ...] = ()
-    value: str | None = None
-    format: str | None = None
-    unit: str = "major"
-    absolute: bool = False
-    days: int = 0
-    values: tuple[tuple[str, str], ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the field as it is written in a mapping."""
-        body: dict[str, Any] = {self.how: self.value if self.how == "value" else list(self.columns)}
-        if self.how == "column":
-            body["column"] = self.columns[0]
-        extra = {"format": self.format, "values": dict(self.values), "absolute": self.absolute, "days": self.days}
-        body |= {key: value for key, value in extra.items() if value}
-        return body if self.unit == "major" else {**body, "unit": self.unit}
-
-
-@dataclass(frozen=True)
-class Join:
-    """A look-up: at most one row of another file gives further columns to each row.
-
-    Parameters
-    ----------
-    file
-        The other file, relative to the folder of the data.
-    on
-        Pairs of column names, of the read file and of the other one.
-    """
-
-    file: str
-    on: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Read:
-    """What the rows of one file, or of several alike, become.
-
-    Parameters
-    ----------
-    file
-        Path or glob, relative to the folder of the data.
-    target
-        What a row becomes.
-    kind
-        The kind of event or order line.
-    id
-        Columns that identify a row in this source; empty: the content does.
-    identify
-        Pairs of identifier kind and column, strongest first.
-    fields
-        Pairs of canonical field and where it comes from.
-    traits, properties
-        Pairs of name and column.
-    join
-        Look-ups.
-    missing
-        Texts that mean that there is no value.
-    timezone
-        IANA zone of times without an offset.
-    encoding, delimiter, decimal
-        How a CSV file is written.
-    """
-
-    file: str
-    target: Target
-    kind: Field | None = None
-    id: tuple[str, ...] = ()
-    identify: tuple[tuple[IdentifierKind, str], ...] = ()
-    fields: tuple[tuple[str, Field], ...] = ()
-    traits: tuple[tuple[str, str], ...] = ()
-    properties: tuple[tuple[str, str], ...] = ()
-    join: tuple[Join, ...] = ()
-    missing: tuple[str, ...] = ("",)
-    timezone: str = "UTC"
-    encoding: str = "utf-8"
-    delimiter: str = ","
-    decimal: str = "."
-
-    @property
-    def name(self) -> str:
-        """What the books call this read: what its rows become, and of which files."""
-        return f"{self.target.name} {self.file}"
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that the file, with its look-ups, must have."""
-        named = [*self.id, *(column for _, column in (*self.identify, *self.traits, *self.properties))]
-        named += [left for join in self.join for left, _ in join.on]
-        named += [column for field in (self.kind, *dict(self.fields).values()) if field for column in field.columns]
-        return tuple(dict.fromkeys(named))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the read as it is written in a mapping, every default spelt out."""
-        return {
-            "file": self.file,
-            "to": self.target.name,
-            **({"kind": self.kind.to_json()} if self.kind else {}),
-            "id": list(self.id),
-            "identify": {str(kind): column for kind, column in self.identify},
-            "fields": {name: field.to_json() for name, field in self.fields},
-            "traits": dict(self.traits),
-            "properties": dict(self.properties),
-            "join": [{"file": join.file, "on": dict(join.on)} for join in self.join],
-            "missing": list(self.missing),
-            "timezone": self.timezone,
-            "encoding": self.encoding,
-            "delimiter": self.delimiter,
-            "decimal": self.decimal,
-        }
+_CURRENCY = re.compile("[A-Z]{3}")
+KEYS = ("source", "channel", "currency", "timezone", "lawful_basis", "conversion", "retention", "contract", "read")
+"""The keys of a mapping."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +64,12 @@ class Mapping:
         Pairs of purpose and, in words, why the data may be used for it; empty: the gate refuses the source.
     reads
         The files.
+    conversion
+        The rates by which amounts in other currencies become the shop's; None refuses them.
+    retention
+        Days that quarantined raw rows are kept.
+    contract
+        File with further rules and expectations of this source, in the folder of the data; None has none.
     """
 
     source: str
@@ -196,6 +77,9 @@ class Mapping:
     channel: str | None = None
     currency: str | None = None
     lawful_basis: tuple[tuple[Purpose, str], ...] = ()
+    conversion: Conversion | None = None
+    retention: int = RETENTION
+    contract: str | None = None
 
     @classmethod
     def load(cls, path: Path | str) -> Mapping:
@@ -221,24 +105,37 @@ class Mapping:
     def of(cls, body: Dictionary[str, Any]) -> Mapping:
         """Make a mapping of what TOML or JSON holds; see ``load``."""
         top = Block("the mapping", body)
-        top.only("source", "channel", "currency", "timezone", "lawful_basis", "read")
+        top.only(*KEYS)
         basis = top.inner("lawful_basis")
         purposes = tuple((Purpose(basis.one_of(key, Purpose)), basis.text(key, needed=True)) for key in basis.body)
         reads = top.body.get("read", [])
         if not isinstance(reads, list) or not reads or not all(isinstance(read, dict) for read in reads):
             raise MappingError("the mapping reads no file.", hint='add a block [[read]] with file = … and to = "…".')
         zone = top.zone("timezone", "UTC")
+        currency = top.text("currency")
+        if currency and not _CURRENCY.fullmatch(currency):
+            raise top.fail(f"'currency' must be an ISO 4217 code, got {currency!r}.", 'such as currency = "EUR".')
         return cls(
             source=top.text("source", needed=True),
             channel=top.text("channel") or None,
-            currency=top.text("currency") or None,
+            currency=currency or None,
             lawful_basis=purposes,
-            reads=tuple(_read(number, read, zone) for number, read in enumerate(reads, 1)),
+            reads=_numbered(Read.of(number, read, zone) for number, read in enumerate(reads, 1)),
+            conversion=Conversion.of(top),
+            retention=top.whole("retention", RETENTION, 1, 36_500),
+            contract=top.path("contract") if "contract" in top.body else None,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the mapping as it is written, every default spelt out."""
-        body = {"source": self.source, "channel": self.channel, "currency": self.currency}
+        body = {
+            "source": self.source,
+            "channel": self.channel,
+            "currency": self.currency,
+            "conversion": self.conversion.to_json() if self.conversion else None,
+            "retention": self.retention if self.retention != RETENTION else None,
+            "contract": self.contract,
+        }
         return {
             **{key: value for key, value in body.items() if value},
             "lawful_basis": {str(purpose): words for purpose, words in self.lawful_basis},
@@ -256,162 +153,21 @@ class Mapping:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def meaning(self, read: Read) -> str:
-        """Return what decides the facts of one read, as text: another text makes other facts of the same file."""
-        body = [self.source, self.channel, self.currency, {**read.to_json(), "file": ""}]
+        """Return what decides the facts of one read, as text: another text makes other facts of the same file.
+
+        The names of files are not in it: what is in them is for the caller to add, rates and look-ups included.
+        """
+        body: list[Any] = [self.source, self.channel, self.currency, {**read.to_json(), "file": ""}]
+        if self.conversion and "amount" in read.target.fields:
+            body.append({**self.conversion.to_json(), "file": ""})
         return json.dumps(body, sort_keys=True, ensure_ascii=False)
 
 
-def _field(block: Block, kind: pa.DataType, *, money: bool, bare: str = "column") -> Field:
-    """Make a field of its block; a block whose body is ``{"": text}`` was written as a bare text."""
-    if "" in block.body:
-        return Field("value", value=block.body[""]) if bare == "value" else Field("column", (block.body[""],))
-    number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    ways = ("column", "value", *(("sum", "multiply") if number else ()))
-    block.only(
-        *ways,
-        *(("format", "days") if pa.types.is_timestamp(kind) else ()),
-        *(("unit",) if money else ()),
-        *(("absolute",) if number else ("values",) if pa.types.is_string(kind) else ()),
-    )
-    given = [way for way in ways if way in block.body]
-    if len(given) != 1:
-        raise block.fail(f"needs exactly one of {', '.join(ways)}; it has {', '.join(given) or 'none'}.")
-    how = given[0]
-    unit = block.text("unit", "major")
-    block.one_of(unit, ("major", "minor"), "unit")
-    value = block.body.get("value")
-    if how == "value":
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise block.fail(f"'value' must be text or a number, got {value!r}.")
-        value = str(value)
-    absolute = block.body.get("absolute", False)
-    if not isinstance(absolute, bool):
-        raise block.fail(f"'absolute' must be true or false, got {absolute!r}.")
-    days = block.body.get("days", 0)
-    if isinstance(days, bool) or not isinstance(days, int) or abs(days) > 366:
-        raise block.fail(f"'days' must be a whole number of at most 366, got {days!r}.")
-    columns = () if how == "value" else (block.text("column", needed=True),) if how == "column" else block.texts(how)
-    if (len(columns) < 2 and how == "sum") or (len(columns) != 2 and how == "multiply"):
-        raise block.fail(f"{how!r} needs {'two columns' if how == 'multiply' else 'two columns or more'}.")
-    meanings = block.inner("values")
-    values = tuple((word, meanings.text(word, needed=True)) for word in meanings.body)
-    return Field(how, columns, value, block.time_format("format"), unit, absolute, days, values)
-
-
-def _fields(block: Block, target: Target) -> tuple[tuple[str, Field], ...]:
-    body = block.inner("fields")
-    body.only(*(name for name in target.fields if name != "kind"), what=f"canonical field of {target.name}")
+def _numbered(reads: Iterable[Read]) -> tuple[Read, ...]:
+    """Return the reads, of which each can be told apart by its name."""
+    seen: Counter[str] = Counter()
     found = []
-    for name in body.body:
-        value = body.body[name]
-        inner = Block(f"{block.where}, field {name}", {"": value} if isinstance(value, str) else body.inner(name).body)
-        found.append((name, _field(inner, target.schema.field(name).type, money=name in ("amount", "discount"))))
+    for read in reads:
+        seen[read.name] += 1
+        found.append(replace(read, number=seen[read.name]))
     return tuple(found)
-
-
-def _kind(block: Block, target: Target) -> Field | None:
-    if "kind" not in target.schema.names:
-        if "kind" in block.body:
-            raise block.fail(f"to = {target.name!r} has no kind.")
-        return None
-    allowed = ORDER_KINDS if target.name == "order_line" else tuple(Kind)
-    if "kind" not in block.body:
-        if target.name == "order_line":
-            return Field("value", value=Kind.ORDER_COMPLETED)
-        raise block.fail("'kind' is missing.", 'for example kind = "Product Viewed".')
-    value = block.body["kind"]
-    body = {"": value} if isinstance(value, str) else block.inner("kind").body
-    field = _field(Block(f"{block.where}, kind", body), pa.string(), money=False, bare="value")
-    for word in (field.value, *(meaning for _, meaning in field.values)):
-        if word is not None:
-            block.one_of(word, allowed, f"kind of {target.name}")
-    return field
-
-
-_KEYS = [
-    "file",
-    "to",
-    "kind",
-    "id",
-    "identify",
-    "fields",
-    "traits",
-    "properties",
-    "join",
-    "missing",
-    "timezone",
-    "encoding",
-    "delimiter",
-    "decimal",
-]
-
-
-def _read(number: int, body: Dictionary[str, Any], zone: str) -> Read:
-    block = Block(f"read {number}", body)
-    file = _inside(block, block.text("file", needed=True))
-    block.where = f"read {number} ({file})"
-    block.only(*_KEYS)
-    target = TARGETS[block.one_of(block.text("to", needed=True), TARGETS, "target")]
-    fields = _fields(block, target)
-    identify = block.inner("identify")
-    identify.only(*IdentifierKind, what="kind of identifier")
-    if target.personal != bool(identify.body):
-        if target.personal:
-            raise block.fail("'identify' is missing.", 'say whose row it is: identify = { customer_id = "column" }.')
-        raise block.fail(f"{target.name} rows belong to nobody; 'identify' is not allowed.")
-    for name in target.required:
-        if name not in dict(fields):
-            raise block.fail(f"to = {target.name!r} needs {name!r}.", f'add it to fields: {name} = "column".')
-    if body.get("traits") and target.name != "trait":
-        raise block.fail("'traits' is only for to = \"trait\".")
-    if target.name == "trait" and bool(block.pairs("traits")) == ({"trait", "value"} <= set(dict(fields))):
-        raise block.fail("a trait needs either 'traits' = { name = column } or the fields trait and value.")
-    if body.get("properties") and not target.properties:
-        raise block.fail(f"to = {target.name!r} keeps no properties.")
-    if body.get("id") and target.key is None:
-        raise block.fail(f"{target.name} rows are identified by their content; 'id' is not allowed.")
-    encoding, delimiter = block.text("encoding", "utf-8"), block.text("delimiter", ",")
-    try:
-        codecs.lookup(encoding)
-    except LookupError as error:
-        raise block.fail(f"unknown encoding {encoding!r}.", 'such as "utf-8" or "latin-1".') from error
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise block.fail(f"'delimiter' must be one character, got {delimiter!r}.")
-    return Read(
-        file=file,
-        target=target,
-        kind=_kind(block, target),
-        id=block.texts("id"),
-        identify=tuple((kind, identify.text(kind, needed=True)) for kind in IdentifierKind if kind in identify.body),
-        fields=fields,
-        traits=block.pairs("traits"),
-        properties=block.pairs("properties"),
-        join=_joins(block),
-        missing=tuple(dict.fromkeys(("", *block.texts("missing")))),
-        timezone=block.zone("timezone", zone),
-        encoding=encoding,
-        delimiter=delimiter,
-        decimal=block.one_of(block.text("decimal", "."), (".", ","), "decimal mark"),
-    )
-
-
-def _joins(block: Block) -> tuple[Join, ...]:
-    value = block.body.get("join", [])
-    found = []
-    for body in [value] if isinstance(value, dict) else value:
-        if not isinstance(body, dict):
-            raise block.fail(f"'join' must be a table or a list of tables, got {value!r}.")
-        inner = Block(f"{block.where}, join", body)
-        inner.only("file", "on")
-        if not inner.pairs("on"):
-            raise inner.fail("'on' is missing.", 'for example on = "campaign_id", or on = { here = "there" }.')
-        found.append(Join(_inside(inner, inner.text("file", needed=True)), inner.pairs("on")))
-    return tuple(found)
-
-
-def _inside(block: Block, file: str) -> str:
-    """Return a path that stays in the folder of the data; a mapping from elsewhere must not read other files."""
-    path = PurePosixPath(file)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise block.fail(f"{file!r} must be a path inside the folder of the data.")
-    return file

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from coterie.errors import MappingError
 
 _STRPTIME = re.compile(r"[^%]*(%(-?[dmyHIjMS]|[abfghnpuwxzABGTUVWXYZ%])[^%]*)+")
+UNIX = {"unix": 1_000_000, "unix_ms": 1_000, "unix_us": 1}
+"""Names for times that are numbers since 1970, and how many microseconds one of their units has."""
+ISO = "iso"
+"""The name of the notation that is read where no other is given: ISO 8601."""
 
 
 class Block:
@@ -61,15 +66,38 @@ class Block:
             raise self.fail(f"{key!r} must be text, got {value!r}.")
         return value
 
-    def time_format(self, key: str) -> str | None:
-        """Return how times are written: ``unix``, ``unix_ms`` or directives of strptime that DuckDB reads."""
-        found = self.text(key)
-        if found and found not in ("unix", "unix_ms") and not _STRPTIME.fullmatch(found):
-            raise self.fail(
-                f"{key!r} must be unix, unix_ms or made of strptime's directives, got {found!r}.",
-                hint='such as "%d/%m/%Y %H:%M".',
-            )
-        return found or None
+    def time_formats(self, key: str) -> tuple[str, ...]:
+        """Return how times may be written: ``iso``, ``unix`` and its kin, or directives of strptime; see ``UNIX``."""
+        found = self.texts(key)
+        for each in found:
+            if each not in (ISO, *UNIX) and not _STRPTIME.fullmatch(each):
+                raise self.fail(
+                    f"{key!r} must be {ISO}, {', '.join(UNIX)} or made of strptime's directives, got {each!r}.",
+                    hint='such as "%d/%m/%Y %H:%M"; of several, all that can read a time must agree.',
+                )
+        return tuple(dict.fromkeys(found))
+
+    def flag(self, key: str) -> bool:
+        """Return the truth value under a key; an absent one is false."""
+        value = self.body.get(key, False)
+        if not isinstance(value, bool):
+            raise self.fail(f"{key!r} must be true or false, got {value!r}.")
+        return value
+
+    def whole(self, key: str, default: int, least: int, most: int) -> int:
+        """Return the whole number under a key, from ``least`` to ``most``."""
+        value = self.body.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise self.fail(f"{key!r} must be a whole number from {least:,} to {most:,}, got {value!r}.")
+        return value
+
+    def path(self, key: str) -> str:
+        """Return a path that stays in the folder of the data; a mapping from elsewhere must not read other files."""
+        file = self.text(key, needed=True)
+        path = PurePosixPath(file)
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise self.fail(f"{file!r} must be a path inside the folder of the data.")
+        return file
 
     def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the texts under a key, which may also be one bare text."""
@@ -85,6 +113,18 @@ class Block:
         if not isinstance(value, dict):
             raise self.fail(f"{key!r} must be a table, got {value!r}.")
         return Block(f"{self.where}, {key}", value)
+
+    def entry(self, key: str, what: str = "") -> Block:
+        """Return what stands under a key, which may be a bare text: then the table has it under the empty key."""
+        value = self.body.get(key, {})
+        if not isinstance(value, str | dict):
+            raise self.fail(f"{key!r} must be text or a table, got {value!r}.")
+        return Block(f"{self.where}, {what}{key}", {"": value} if isinstance(value, str) else value)
+
+    def meanings(self, key: str) -> tuple[tuple[str, str], ...]:
+        """Return the table of words and what they mean under a key."""
+        block = self.inner(key)
+        return tuple((word, block.text(word, needed=True)) for word in block.body)
 
     def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
         """Return name → column; a list of columns names each after itself."""

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from coterie.collect import contract
-from coterie.collect.facts import EVENTS, IMPORTS, OFFERS, ORDER_LINES, PRODUCTS, TRAITS, current
+import pyarrow as pa
+
+from coterie.collect import contract, measures, problems, refunds
+from coterie.collect.expectation import Outcome
+from coterie.collect.facts import EVENTS, OFFERS, ORDER_LINES, PRODUCTS, QUARANTINE, TRAITS, current
+from coterie.collect.history import FileQuality, ImportQuality, assumed, broken, histories, imports
+from coterie.collect.judgement import judged
+from coterie.collect.measures import KNOWN, TableQuality
+from coterie.collect.reasons import Reason, reasons
 from coterie.collect.targets import TARGETS
-from coterie.schema import Table
-from coterie.store.ports import Lake, Ledger
-from coterie.store.warehouse import Warehouse, quoted
+from coterie.schema import Kind, utc_now
+from coterie.store.ports import Lake, Ledger, Vault
+from coterie.store.warehouse import Warehouse
 
-NOTEWORTHY = 0.001
-"""Share of a file's rows set aside, or of order lines without a product row, above which it is a problem."""
+__all__ = ["FileQuality", "ImportQuality", "Outcome", "Quality", "Reason", "RefundQuality", "TableQuality", "quality"]
 
+_PERSONAL = (ORDER_LINES, EVENTS, TRAITS)
+_STORED = (ORDER_LINES, EVENTS, TRAITS, PRODUCTS, OFFERS)
+_WITHIN = "order lines count as known from the moment they occurred; the source does not say"
 _ASSUMED = {
-    ("order_line", "available_at"): "order lines count as known from the moment they occurred; the source does not say",
-    ("event", "available_at"): "events count as known from the moment they occurred; the source does not say",
+    ("order_line", "available_at"): _WITHIN,
+    ("event", "available_at"): _WITHIN.replace("order lines", "events"),
     ("trait", "occurred_at"): "rows of traits have no date; their values are used as if they had always held",
-    (
-        "trait",
-        "available_at",
-    ): "rows of traits count as known from their date; the source does not say",
+    ("trait", "available_at"): "rows of traits count as known from their date; the source does not say",
     ("product", "available_at"): "products count as known from the beginning; the source does not say since when",
     ("offer", "available_at"): "offers count as known from the beginning; the source does not say since when",
     ("consent", "available_at"): "choices count as known from the moment they were made; the source does not say",
@@ -33,79 +39,21 @@ _ASSUMED = {
 
 
 @dataclass(frozen=True)
-class FileQuality:
-    """The fate of the rows of one file.
+class RefundQuality:
+    """Lines of refunds and cancellations, by how much of what they take back was found among the bought ones.
 
     Parameters
     ----------
-    source, file, target
-        Which, and what its rows become.
-    imports
-        How often it was read to its end: again when it, the mapping or the contract had changed.
-    received, accepted, quarantined, duplicates
-        Rows over all these imports; the first is the sum of the others, as it is for each import.
-    set_aside
-        Quarantined rows of imports that no later one has gone over: what is mended no longer counts.
-    imported_at, finished
-        When its last import began, and whether that came to its end.
+    matched, partly, unmatched
+        Lines of which all, a part or nothing was found.
+    linked
+        Pairs of a refund line and a bought one that the source itself links; the others were found by the stated rule.
     """
 
-    source: str
-    file: str
-    target: str
-    imports: int
-    received: int
-    accepted: int
-    quarantined: int
-    duplicates: int
-    set_aside: int
-    imported_at: datetime
-    finished: bool
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One rule of the contract that rows of a source broke: rows that are stored (``warn``) or set aside."""
-
-    source: str
-    rule: str
-    severity: str
-    wrong: str
-    hint: str
-    rows: int
-
-
-@dataclass(frozen=True)
-class TableQuality:
-    """What one source has in one table.
-
-    Parameters
-    ----------
-    source, table
-        Which.
-    rows
-        How many facts.
-    subjects
-        How many different subjects they are about; None for tables without people.
-    first, last
-        Span of ``occurred_at``, naive UTC; None where nothing is dated.
-    ingested_at
-        When the newest was stored.
-    completeness
-        Column → share of rows that have a value.
-    months
-        Month (UTC) → rows that occurred in it.
-    """
-
-    source: str
-    table: str
-    rows: int
-    subjects: int | None
-    first: datetime | None
-    last: datetime | None
-    ingested_at: datetime | None
-    completeness: dict[str, float]
-    months: dict[str, int]
+    matched: int
+    partly: int
+    unmatched: int
+    linked: int
 
 
 @dataclass(frozen=True)
@@ -114,8 +62,12 @@ class Quality:
 
     Parameters
     ----------
+    checked_at
+        The moment of the check, naive UTC.
     files, reasons, tables
         By source: the fate of rows, the rules broken, the facts.
+    history
+        Every import, the oldest first.
     people
         How many different people the facts are about (subjects, where identities are not resolved).
     identified
@@ -124,34 +76,74 @@ class Quality:
         Which currencies amounts are in.
     unknown_products
         Order lines whose product is in no table of products.
+    incomplete
+        Source → orders that lack a line, because it is set aside.
+    refunds
+        What became of refunds; None where there are none.
     assumed
         What was assumed, in words, each with the number of rows.
     problems
         What needs a look, in words; empty when nothing does.
+    expectations
+        What the sources' own contracts expect, and whether it is so.
+    running
+        Files whose import is under way in another process.
     """
 
+    checked_at: datetime
     files: tuple[FileQuality, ...]
     reasons: tuple[Reason, ...]
     tables: tuple[TableQuality, ...]
+    history: tuple[ImportQuality, ...]
     people: int
     identified: dict[str, float]
     currencies: tuple[str, ...]
     unknown_products: int
+    incomplete: dict[str, int]
+    refunds: RefundQuality | None
     assumed: tuple[str, ...]
     problems: tuple[str, ...]
+    expectations: tuple[Outcome, ...]
+    running: tuple[str, ...]
 
     @property
     def received(self) -> int:
         """How many source rows came in; those of a file that was read twice count twice."""
         return sum(file.received for file in self.files)
 
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The expectations that the data does not meet."""
+        return tuple(one for one in self.expectations if not one.passed)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing needs a look and every expectation is met."""
+        return not self.problems and not self.failed
+
+    def age(self, table: TableQuality) -> timedelta | None:
+        """Return how old the newest fact of a table was at the check; None where nothing is dated."""
+        return self.checked_at - table.last if table.last else None
+
     def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON values; times in ISO 8601."""
-        body: dict[str, Any] = json.loads(json.dumps(asdict(self), default=lambda time: time.isoformat()))
-        return body
+        """Return the report as JSON values; times and days in ISO 8601."""
+        body: dict[str, Any] = _plain(asdict(self))
+        for told, table in zip(body["tables"], self.tables, strict=True):
+            age = self.age(table)
+            told["age_days"] = age / timedelta(days=1) if age is not None else None
+        return {"passed": self.passed, **body}
 
 
-def quality(warehouse: Warehouse, lake: Lake, ledger: Ledger) -> Quality:
+def quality(
+    warehouse: Warehouse,
+    lake: Lake,
+    ledger: Ledger,
+    vault: Vault | None = None,
+    *,
+    now: datetime | None = None,
+    timezone: str = "UTC",
+    busy: Callable[[], bool] = lambda: False,
+) -> Quality:
     """Report on everything that a shop has collected, from what is stored.
 
     Parameters
@@ -160,146 +152,127 @@ def quality(warehouse: Warehouse, lake: Lake, ledger: Ledger) -> Quality:
         Where the queries run. If it has ``person_of``, people are counted, not subjects.
     lake, ledger
         Where facts and imports are kept.
+    vault
+        Knows by which kind of identifier each subject is known; without it nobody says who is known.
+    now
+        The moment that freshness is measured at, naive UTC; None is the present.
+    timezone
+        IANA name; days are local to it.
+    busy
+        Tells whether a process is writing to the shop: then an import that has not ended is running, and not cut off.
     """
-    histories = _histories(ledger)
-    imports = [row for history in histories for row in history.done]
-    standing = [row for history in histories for row in history.standing]
-    files = tuple(history.quality() for history in histories)
-    stored = (ORDER_LINES, EVENTS, TRAITS, PRODUCTS, OFFERS)
-    for table in stored:
+    moment = now or utc_now()
+    writing = busy()
+    past = histories(ledger)
+    writing = busy() or writing  # one that began or ended meanwhile was writing, too
+    done = [row for history in past for row in history.done]
+    standing = [row for history in past for row in history.standing]
+    contracts = contract.kept(ledger)
+    for table in _STORED:
         warehouse.attach(f"all_{table.name}", lake.source(table))
         warehouse.view(f"quality_{table.name}", current(table, f"all_{table.name}"))
-    tables = tuple(quality for table in stored for quality in _table(warehouse, table))
-    unknown = _one(
+    if vault is not None:
+        measures.know(warehouse, vault, [f"quality_{table.name}" for table in _PERSONAL])
+    try:
+        tables = tuple(
+            measured
+            for table in _STORED
+            for measured in measures.measure(
+                warehouse,
+                table,
+                f"quality_{table.name}",
+                timezone=timezone,
+                stated=[
+                    row["import_id"] for row in done if (row["accepted"] or 0) > assumed(row).get("available_at", 0)
+                ],
+            )
+        )
+        unknown = _unknown(warehouse)
+        found = Quality(
+            checked_at=moment,
+            files=tuple(history.quality() for history in past),
+            reasons=reasons(done, standing, contracts),
+            tables=tables,
+            history=imports(past),
+            people=_people(warehouse),
+            identified=_identified(standing),
+            currencies=tuple(sorted({name for table in tables for name in table.currencies})),
+            unknown_products=unknown,
+            incomplete=_incomplete(warehouse, lake, standing),
+            refunds=_refunds(warehouse),
+            assumed=_assumed(done),
+            problems=(),
+            expectations=judged(warehouse, contracts, tables, past, moment),
+            running=tuple(history.imports[-1]["file"] for history in past if writing and not history.ended),
+        )
+    finally:
+        for table in _STORED:
+            warehouse.drop(f"quality_{table.name}")
+            warehouse.drop(f"all_{table.name}")
+        warehouse.drop(KNOWN)
+    said = [*problems.of_files(past, contracts, busy=writing), *problems.of_tables(tables, unknown, found.incomplete)]
+    return replace(found, problems=tuple(said))
+
+
+def _unknown(warehouse: Warehouse) -> int:
+    return _one(
         warehouse,
         """
-        SELECT COUNT(*) AS n FROM quality_order_lines AS line
+        SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) AS n
+        FROM (SELECT source, product_id, COUNT(*) AS n FROM quality_order_lines GROUP BY source, product_id) AS line
         WHERE product_id IS NOT NULL AND NOT EXISTS (
-            SELECT 1 FROM quality_products AS product
+            SELECT 1 FROM all_products AS product
             WHERE product.source = line.source AND product.product_id = line.product_id)
         """,
     )
-    people = _people(warehouse)
-    currencies = warehouse.query(
-        """
-        SELECT DISTINCT currency FROM (
-            SELECT currency FROM quality_order_lines UNION ALL SELECT currency FROM quality_events)
-        WHERE currency IS NOT NULL ORDER BY currency
-        """
-    )["currency"].to_pylist()
-    for table in stored:
-        warehouse.drop(f"quality_{table.name}")
-        warehouse.drop(f"all_{table.name}")
-    lines = sum(each.rows for each in tables if each.table == ORDER_LINES.name)
-    has_products = any(each.table == PRODUCTS.name for each in tables)
-    return Quality(
-        files=files,
-        reasons=_reasons(imports, standing),
-        tables=tables,
-        people=people,
-        identified=_identified(standing),
-        currencies=tuple(currencies),
-        unknown_products=unknown,
-        assumed=_assumed(imports),
-        problems=_problems(histories, unknown / lines if lines and has_products else 0.0, unknown),
-    )
-
-
-@dataclass(frozen=True)
-class _History:
-    """The imports of one file, the oldest first."""
-
-    imports: list[dict[str, Any]]
-
-    @property
-    def done(self) -> list[dict[str, Any]]:
-        return [row for row in self.imports if row["state"] == "done"]
-
-    @property
-    def standing(self) -> list[dict[str, Any]]:
-        """The imports whose bad rows no later import has gone over."""
-        done = self.done
-        return [row for at, row in enumerate(done) if not any(_gone_over(row, later) for later in done[at + 1 :])]
-
-    def quality(self) -> FileQuality:
-        last = self.imports[-1]
-        counts = ("received", "accepted", "quarantined", "duplicates")
-        return FileQuality(
-            **{name: last[name] for name in ("source", "file", "target")},
-            imports=len(self.done),
-            **{name: sum(row[name] for row in self.done) for name in counts},
-            set_aside=sum(row["quarantined"] for row in self.standing),
-            imported_at=last["started_at"],
-            finished=last["state"] == "done",
-        )
-
-
-def _histories(ledger: Ledger) -> list[_History]:
-    found: dict[tuple[str, str, str], _History] = {}
-    for row in ledger.read(IMPORTS).sort_by("import_id").to_pylist():
-        found.setdefault((row["source"], row["file"], row["target"]), _History([])).imports.append(row)
-    return list(found.values())
-
-
-def _gone_over(row: dict[str, Any], later: dict[str, Any]) -> bool:
-    """Tell whether a later import read the same rows, and not others in a file of the same name.
-
-    Then all that was good is known, or broke a rule this time. A list of products or people is always the same list.
-    """
-    whole = row["target"] in ("product", "trait")
-    good: int = row["accepted"] + row["duplicates"]
-    return whole or later["duplicates"] + later["quarantined"] >= good
-
-
-def _broken(row: dict[str, Any]) -> dict[str, int]:
-    reasons: dict[str, int] = json.loads(row["reasons"] or "{}")
-    return reasons
-
-
-def _table(warehouse: Warehouse, table: Table) -> list[TableQuality]:
-    names = [name for name in table.schema.names if name not in ("source", "ingested_at", "import_id", "row")]
-    dated = "occurred_at" if "occurred_at" in names else "CAST(NULL AS TIMESTAMP)"
-    subjects = f"COUNT(DISTINCT {table.subject})" if table.subject else "NULL"
-    filled = ", ".join(f"COUNT({quoted(name)}) AS {quoted('has ' + name)}" for name in names)
-    totals = warehouse.query(
-        f"""
-        SELECT source, COUNT(*) AS "rows", {subjects} AS subjects, MIN({dated}) AS "first", MAX({dated}) AS "last",
-            MAX(ingested_at) AS ingested_at, {filled}
-        FROM quality_{table.name} GROUP BY source ORDER BY source
-        """
-    ).to_pylist()
-    months = warehouse.query(
-        f"""
-        SELECT source, STRFTIME({dated}, '%Y-%m') AS month, COUNT(*) AS "rows" FROM quality_{table.name}
-        WHERE {dated} IS NOT NULL GROUP BY ALL ORDER BY ALL
-        """
-    ).to_pylist()
-    return [
-        TableQuality(
-            **{name: row[name] for name in ("source", "rows", "subjects", "first", "last", "ingested_at")},
-            table=table.name,
-            completeness={name: row[f"has {name}"] / row["rows"] for name in names},
-            months={each["month"]: each["rows"] for each in months if each["source"] == row["source"]},
-        )
-        for row in totals
-    ]
 
 
 def _people(warehouse: Warehouse) -> int:
     everyone = " UNION ".join(
-        f"SELECT subject FROM quality_{table.name} WHERE subject IS NOT NULL" for table in (ORDER_LINES, EVENTS, TRAITS)
+        f"SELECT subject FROM quality_{table.name} WHERE subject IS NOT NULL" for table in _PERSONAL
     )
     if "person_of" not in warehouse.names():
         return _one(warehouse, f"SELECT COUNT(*) AS n FROM ({everyone})")
     return _one(
         warehouse,
         f"""
-        SELECT COUNT(DISTINCT person) AS n FROM person_of
-        JOIN (SELECT subject, MAX(valid_until) AS valid_until FROM person_of GROUP BY subject)
-            USING (subject, valid_until)
+        SELECT COUNT(DISTINCT person) AS n
+        FROM (SELECT subject, ARG_MAX(person, valid_until) AS person FROM person_of GROUP BY subject)
         WHERE subject IN ({everyone})
         """,
     )
+
+
+def _incomplete(warehouse: Warehouse, lake: Lake, standing: list[dict[str, Any]]) -> dict[str, int]:
+    """Count the orders of which some lines are stored and another was set aside by an import that stands."""
+    if QUARANTINE.name not in lake.tables() or not standing:
+        return {}
+    warehouse.attach("quality_quarantine", lake.source(QUARANTINE))
+    warehouse.temporary("quality_standing", pa.table({"import_id": pa.array([row["import_id"] for row in standing])}))
+    try:
+        rows = warehouse.query(
+            """
+            WITH lacking AS (
+                SELECT DISTINCT source, unit AS order_id FROM quality_quarantine
+                WHERE unit IS NOT NULL AND import_id IN (SELECT import_id FROM quality_standing)
+            )
+            SELECT source, COUNT(DISTINCT order_id) AS n
+            FROM quality_order_lines SEMI JOIN lacking USING (source, order_id) GROUP BY source ORDER BY source
+            """
+        ).to_pylist()
+    finally:
+        warehouse.drop("quality_quarantine")
+        warehouse.drop("quality_standing")
+    return {row["source"]: row["n"] for row in rows}
+
+
+def _refunds(warehouse: Warehouse) -> RefundQuality | None:
+    completed = f"SELECT COUNT(*) AS n FROM quality_order_lines WHERE kind <> '{Kind.ORDER_COMPLETED}'"
+    if not _one(warehouse, completed):
+        return None
+    found = refunds.matched(warehouse, "quality_order_lines")
+    linked = found.taken_back["how"].to_pylist().count("linked")
+    return RefundQuality(found.matched.lines, found.partly.lines, found.unmatched.lines, linked)
 
 
 def _one(warehouse: Warehouse, query: str) -> int:
@@ -307,53 +280,29 @@ def _one(warehouse: Warehouse, query: str) -> int:
     return count
 
 
-def _reasons(imports: list[dict[str, Any]], standing: list[dict[str, Any]]) -> tuple[Reason, ...]:
-    """Count warnings over all imports, for a row is accepted once, and what sets aside over those that stand."""
-    counted: Counter[tuple[str, str]] = Counter()
-    for severity, rows_of in ((contract.Severity.WARN, imports), (contract.Severity.QUARANTINE, standing)):
-        for row in rows_of:
-            for name, rows in _broken(row).items():
-                if (rule := contract.BY_NAME.get(name)) and rule.severity is severity:
-                    counted[row["source"], name] += rows
-    found = []
-    for (source, name), rows in counted.most_common():
-        rule = contract.BY_NAME[name]
-        found.append(Reason(source, name, str(rule.severity), rule.wrong, rule.hint, rows))
-    return tuple(found)
-
-
-def _identified(imports: list[dict[str, Any]]) -> dict[str, float]:
+def _identified(standing: list[dict[str, Any]]) -> dict[str, float]:
     received: Counter[str] = Counter()
     nobody: Counter[str] = Counter()
-    for row in imports:
-        if TARGETS[row["target"]].personal:
+    for row in standing:
+        if row["target"] in TARGETS and TARGETS[row["target"]].personal:
             received[row["source"]] += row["received"] or 0
-            nobody[row["source"]] += _broken(row).get("unidentified", 0)
+            nobody[row["source"]] += broken(row).get("unidentified", 0)
     return {source: 1 - nobody[source] / rows for source, rows in sorted(received.items()) if rows}
 
 
-def _assumed(imports: list[dict[str, Any]]) -> tuple[str, ...]:
+def _assumed(done: list[dict[str, Any]]) -> tuple[str, ...]:
     counted: Counter[str] = Counter()
-    for row in imports:
-        for what, rows in json.loads(row["assumed"] or "{}").items():
-            counted[_ASSUMED[row["target"], what]] += rows
+    for row in done:
+        for what, rows in assumed(row).items():
+            if words := _ASSUMED.get((row["target"], what)):
+                counted[words] += rows
     return tuple(f"{rows:,} {words}" for words, rows in counted.most_common())
 
 
-def _problems(histories: list[_History], share_unknown: float, unknown: int) -> tuple[str, ...]:
-    found = []
-    for history in histories:
-        file = history.quality()
-        among = sum(row["received"] for row in history.standing)
-        if not file.finished:
-            found.append(
-                f"The import of {file.file} has not ended: it is running, or was cut off; then ingest it again."
-            )
-        elif among and file.set_aside / among > NOTEWORTHY:
-            why = "; ".join(f"{each.rows:,} × {each.wrong}" for each in _reasons([], history.standing)[:3])
-            found.append(f"{file.set_aside:,} of {among:,} rows of {file.file} are set aside: {why}.")
-        elif not history.imports[-1]["received"]:
-            found.append(f"{file.file} has a header and no rows.")
-    if share_unknown > 10 * NOTEWORTHY:
-        found.append(f"{unknown:,} order lines ({share_unknown:.0%}) name a product that no table of products has.")
-    return tuple(found)
+def _plain(value: Any) -> Any:
+    """Return values as JSON has them."""
+    if isinstance(value, dict):
+        return {key.isoformat() if isinstance(key, date) else key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value.isoformat() if isinstance(value, date) else value

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 BLOCK = 1 << 20  # characters
+WIDE = 1_000  # columns: a block is longer for each so many, as each column of a block has its price
 RECORD_LINES = 500  # a quoted field may span so many lines; beyond, its quote is taken for a stray one
 _QUOTE, _NEWLINE, _RETURN = b'"\n\r'
 
@@ -60,9 +61,10 @@ class Records:
         """
         schema = pa.schema([(name, pa.string()) for name in names])
         data, final, count = b"", False, 0
+        block = BLOCK * max(1, len(names) // WIDE)
         while not final:
             # Where a block held no whole record, the next is as long as all before: no character is looked at often.
-            read = self._file.read(max(BLOCK, len(data)))
+            read = self._file.read(max(block, len(data)))
             final = not read
             data += read.encode()
             if length := _plain(data, self._delimiter, final=final):

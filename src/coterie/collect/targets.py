@@ -26,7 +26,7 @@ class Target:
     schema
         The canonical schema of the facts.
     table
-        The lake table, None for consents, which the gate keeps.
+        The lake table; None for consents, which the gate keeps, and for what becomes nothing.
     required
         Fields that a read must map.
     personal
@@ -51,6 +51,9 @@ class Target:
         return tuple(name for name in self.schema.names if name not in NOT_MAPPED)
 
 
+NOTHING = Target("nothing", pa.schema([]), None, (), personal=False)
+"""What rows become that a source's mapping leaves out on purpose."""
+
 TARGETS = {
     target.name: target
     for target in (
@@ -60,6 +63,7 @@ TARGETS = {
         Target("trait", TRAITS.schema, TRAITS, ()),
         Target("order_line", ORDER_LINES.schema, ORDER_LINES, ("order_id", "amount", "occurred_at"), key="line_id"),
         Target("event", EVENTS.schema, EVENTS, ("occurred_at",), key="event_id", properties=True),
+        NOTHING,
     )
 }
 """The targets, in the order in which an import reads them: what others refer to comes first."""

@@ -1,75 +1,71 @@
-"""From the columns of a staged file to canonical fields: one SELECT for each read of a mapping.
+"""From the columns of a staged source to canonical fields: one SELECT for each read of a mapping.
 
 Beside the canonical fields, a translated row has columns that the contract and the intake look at; their names begin
-with or contain ``#``: ``#row``, ``#id`` and ``#no_id``, ``#longest``, ``#empty``, ``subject#<kind>`` for each kind of
-identifier, ``trait#<name>`` for each trait of a wide table, and ``<field>#given``, which tells a value that cannot be
-understood from one that is not there.
+with or contain ``#``: ``#row``, ``#element`` (which element of the row, from 0), ``#unit`` (the text of what the row
+belongs to), ``#id`` and ``#no_id``, ``#longest``, ``#empty``, ``#ambiguous`` (a time with two meanings), ``#no_rate``
+(an amount that cannot be converted), ``subject#<kind>`` for each kind of identifier, ``trait#<name>`` for each trait of
+a wide table, and ``<field>#given``, which tells a value that cannot be understood from one that is not there.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 import pyarrow as pa
 
-from coterie.collect.mapping import Field, Mapping, Read
-from coterie.collect.sources import ROW, Staged, words
-from coterie.config import minor_units
+from coterie.collect.amounts import OWN, SHARE, Numbers, shared
+from coterie.collect.cells import ELEMENT, OF, Cells, composed, literal
+from coterie.collect.conversion import converted
+from coterie.collect.field import Field
+from coterie.collect.mapping import Mapping
+from coterie.collect.moments import moment
+from coterie.collect.paths import words
+from coterie.collect.read import Read
+from coterie.collect.staged import ROW, Staged
 from coterie.schema import Kind
-from coterie.store.sql import text
 from coterie.store.warehouse import quoted
 
-_SPACES = " \t\r\n\u00a0"  # all but the last sort before "!"
-_ISO = (
-    r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?$",
-    r"^\d{4}-\d{1,2}-\d{1,2}[T ]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)? ?(Z|UTC|[+-]\d{2}(:?\d{2})?)$",
-)
-
-
-def literal(value: str) -> str:
-    """Return a text as SQL.
-
-    >>> literal("it's")
-    "'it''s'"
-    """
-    return text(value).sql("duckdb")
+__all__ = ["Translation", "composed", "literal"]
 
 
 class Translation:
-    """The SELECT of one read over one staged file.
+    """The SELECT of one read over one staged source.
 
     Parameters
     ----------
     mapping, read
-        What the file means.
+        What the source means.
     staged
-        The file, with its look-ups joined.
+        The source, with its look-ups joined.
     currency
         The shop's, ISO 4217: tells how many decimals an amount has, and stands where no other is named.
+    rates
+        The table that ``Conversion.prepare`` made; None converts nothing.
     """
 
-    def __init__(self, mapping: Mapping, read: Read, staged: Staged, currency: str) -> None:
-        staged.require(read.columns)
+    def __init__(self, mapping: Mapping, read: Read, staged: Staged, currency: str, rates: str | None = None) -> None:
+        staged.require(name for name in read.columns if not read.may_lack(name))
         self.mapping = mapping
         self.read = read
         self.staged = staged
         self.currency = currency
-        self._decimals = minor_units(currency)
-        self._cells = {name: f"c{position}" for position, name in enumerate(read.columns)}
-        self._parsed: dict[str, str] = {}
+        self.rates = rates if "amount" in read.target.fields else None
+        self._cells = Cells(read, staged)
+        stated = dict(read.fields).get("currency")
+        usual = literal(mapping.currency or currency)
+        self._own = f"COALESCE(UPPER({self._cells.words(stated)}), {usual})" if stated else usual
+        self._numbers = Numbers(self._cells, currency, self._own if self.rates else None)
 
     def identifiers(self) -> list[tuple[str, str]]:
         """Return kind and query of the distinct raw identifiers of each kind: one column, ``raw``, without nulls."""
-        found: list[tuple[str, str]] = []
-        for kind, name in self.read.identify:
-            cells = f"SELECT DISTINCT {quoted(name)} FROM {self.staged.relation}"
-            texts = f"SELECT {self._text(name)} AS raw FROM ({self._source([name], f'({cells})')})"
-            found.append((kind, f"SELECT DISTINCT raw FROM ({texts}) WHERE raw IS NOT NULL"))
-        return found
+        return [(kind, self._cells.distinct(origin)) for kind, origin in self.read.identify]
+
+    def taken(self) -> str | None:
+        """Return SQL over the staged relation that tells whether this read takes a row; None when it takes all."""
+        return self._cells.taken()
 
     def select(self, who: str) -> str:
-        """Return the query of the translated rows, in any order.
+        """Return the query of the translated rows, one for each element of each row that is taken, in any order.
 
         Parameters
         ----------
@@ -78,160 +74,72 @@ class Translation:
         """
         read, target = self.read, self.read.target
         fields = dict(read.fields)
-        columns = [f"{quoted(ROW)}", *self._subjects(), *self._identity()]
+        columns = [quoted(ROW), quoted(ELEMENT), f'{self._cells.unit(self._people())} AS "#unit"']
+        columns += [*self._subjects(), *self._identity()]
+        doubts: list[str] = []
         for name in target.fields:
             if name == "kind":
-                columns.append(f"{self._words(read.kind)} AS kind")
+                columns.append(f"{self._cells.words(read.kind)} AS kind")
                 continue
-            columns += self._canonical(name, target.schema.field(name).type, fields.get(name))
+            columns += self._canonical(name, target.schema.field(name).type, fields.get(name), doubts)
+        columns.append(f'({" OR ".join(doubts) or "FALSE"}) AS "#ambiguous"')
         if target.properties:
             columns.append(f"{self._properties()} AS properties")
-        columns += [f"{self._text(name)} AS {quoted('trait#' + trait)}" for trait, name in read.traits]
+        columns += [f"{self._cells.text(name)} AS {quoted('trait#' + trait)}" for trait, name in read.traits]
+        columns += [quoted(OF)] if self._cells.stated else []
         joins = "".join(
             f" LEFT JOIN {who} AS who{position} ON who{position}.kind = {literal(kind)} "
-            f"AND who{position}.raw = {self._text(name)}"
-            for position, (kind, name) in enumerate(read.identify)
+            f"AND who{position}.raw = {self._cells.words(origin)}"
+            for position, (kind, origin) in enumerate(read.identify)
         )
-        parsed = "".join(f", {expression} AS {alias}" for expression, alias in self._parsed.items())
-        cells = f"SELECT *{parsed} FROM ({self._source([ROW, *self._cells], self.staged.relation)})"
-        inner = f"SELECT {', '.join(columns)} FROM ({cells}) AS cells{joins}"
-        return f"SELECT *{self._replaced()}, {self._judged()} FROM ({inner})"
+        rows = f"SELECT {', '.join(columns)} FROM ({self._cells.relation()}) AS cells{joins}"
+        mine = f" WHERE {self._cells.own}" if self.staged.around else ""
+        return f"SELECT *{self._replaced()}, {self._judged()} FROM ({self._settled(shared(read, rows))}){mine}"
 
     @property
     def passing(self) -> list[str]:
         """The columns that ``select`` gives for the contract alone."""
         target = self.read.target
         given = [f"{name}#given" for name in target.fields if not pa.types.is_string(target.schema.field(name).type)]
-        passing = ["#longest", "#empty", *(["#id", "#no_id"] if target.key else []), *given]
+        passing = ["#longest", "#empty", "#ambiguous", "#no_rate", *(["#id", "#no_id"] if target.key else []), *given]
         return [name for name in passing if name != "available_at#given"]
 
-    def _once(self, expression: str) -> str:
-        """Return a column for an expression over cells: DuckDB works out an expression as often as it is written."""
-        return self._parsed.setdefault(expression, f"p{len(self._parsed)}")
-
-    def _source(self, names: list[str], relation: str) -> str:
-        cells = (
-            f"{self._cell(name)} AS {self._cells[name]}" if name in self._cells else quoted(name) for name in names
-        )
-        return f"SELECT {', '.join(cells)} FROM {relation}"
-
-    def _cell(self, name: str) -> str:
-        """Return a source column with everything that means "nothing" as null."""
-        raw, kind = quoted(name), self.staged.columns[name]
-        nothing = sorted({each.strip().lower() for each in self.read.missing} - {""})
-        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            # TRIM with characters of one's own takes four times as long as looking whether there is anything to trim.
-            spaces = ", ".join(map(literal, _SPACES))
-            raw = (
-                f"CASE WHEN {raw} < '!' OR ASCII({raw}) = {ord(_SPACES[-1])} OR {raw}[-1] IN ({spaces}) "
-                f"THEN NULLIF(TRIM({raw}, {literal(_SPACES)}), '') ELSE {raw} END"
-            )
-        if not nothing:
-            return raw
-        listed = ", ".join(map(literal, nothing))
-        return f"CASE WHEN LOWER(CAST({raw} AS VARCHAR)) IN ({listed}) THEN NULL ELSE {raw} END"
-
-    def _text(self, name: str) -> str:
-        return words(self._cells[name], self.staged.columns[name])
-
-    def _words(self, field: Field | None) -> str:
-        """Return a text field."""
-        if field is None:
-            return "CAST(NULL AS VARCHAR)"
-        if field.how == "value":
-            return literal(field.value or "")
-        value = self._text(field.columns[0])
-        if not field.values:
-            return value
-        cases = " ".join(f"WHEN {literal(word)} THEN {literal(meaning)}" for word, meaning in field.values)
-        return f"CASE {value} {cases} ELSE {value} END"
-
-    def _canonical(self, name: str, kind: pa.DataType, field: Field | None) -> list[str]:
+    def _canonical(self, name: str, kind: pa.DataType, field: Field | None, doubts: list[str]) -> list[str]:
         """Return the columns of one canonical field: its value and, unless it is text, whether the source gave one."""
         if pa.types.is_string(kind):
             if name == "currency":
-                return [f"COALESCE(UPPER({self._words(field)}), {literal(self.currency)}) AS currency"]
-            default = literal(self.mapping.channel) if name == "channel" and self.mapping.channel else None
-            value = f"COALESCE({self._words(field)}, {default})" if default else self._words(field)
+                return [f"{self._own} AS currency"]
+            value = self._cells.words(field)
+            if name == "channel" and self.mapping.channel:
+                value = f"COALESCE({value}, {literal(self.mapping.channel)})"
             return [f"{value} AS {quoted(name)}"]
+        further: list[str] = []
         if field is None:
-            given, value = "FALSE", "NULL"
-            kind_of = (
-                "TIMESTAMP" if pa.types.is_timestamp(kind) else "DOUBLE" if pa.types.is_floating(kind) else "BIGINT"
-            )
-            value = f"CAST(NULL AS {kind_of})"
+            types = ("TIMESTAMP", pa.types.is_timestamp), ("DOUBLE", pa.types.is_floating), ("BIGINT", lambda _: True)
+            given, value = "FALSE", f"CAST(NULL AS {next(sql for sql, fits in types if fits(kind))})"
         else:
-            given = " OR ".join(f"{self._cells[each]} IS NOT NULL" for each in field.columns) or "TRUE"
+            given = self._numbers.given(field)
             if pa.types.is_timestamp(kind):
-                value = self._time(field)
+                value, doubt = moment(self._cells, field)
+                doubts += [doubt] if doubt else []
+            elif pa.types.is_floating(kind):
+                value = self._numbers.number(field)
             else:
-                value = self._number(field, money=pa.types.is_integer(kind))
-                value = f"ABS({value})" if field.absolute else value
-        return [f"{value} AS {quoted(name)}", f"({given}) AS {quoted(name + '#given')}"]
+                value = self._numbers.money(field)
+            if field.share:
+                stated = f"{self._numbers.stated(field)} AS {quoted(SHARE + name)}"
+                further = [stated, f"({self._numbers.says(field)}) AS {quoted(OWN + name)}"]
+        return [f"{value} AS {quoted(name)}", f"({given}) AS {quoted(name + '#given')}", *further]
 
-    def _number(self, field: Field, *, money: bool) -> str:
-        exact = "DECIMAL(18, 6)" if money else "DOUBLE"
-        if field.how == "value":
-            value = f"TRY_CAST({literal(field.value or '')} AS {exact})"
-        else:
-            value = self._combined(field, exact)
-        if not money:
-            return f"CASE WHEN ISFINITE({value}) THEN {value} END"
-        decimals = self._decimals if field.unit == "major" else 0
-        return f"TRY_CAST(ROUND({value}, {decimals}) * {10**decimals} AS BIGINT)"
-
-    def _combined(self, field: Field, exact: str) -> str:
-        """Return the sum or product of columns: null where one cannot be understood; gaps count as 0 in a sum."""
-        parts, bad = [], []
-        for name in field.columns:
-            cell = self._cells[name]
-            value = cell
-            if self.read.decimal == "," and pa.types.is_string(self.staged.columns[name]):
-                value = f"REPLACE(TRANSLATE({cell}, '. \u00a0\u202f''', ''), ',', '.')"
-            parts.append(self._once(f"TRY_CAST({value} AS {exact})"))
-            bad.append(f"({cell} IS NOT NULL AND {parts[-1]} IS NULL)")
-        if len(parts) == 1:
-            return parts[0]
-        if field.how == "multiply":
-            return " * ".join(parts)
-        nothing = " AND ".join(f"{self._cells[name]} IS NULL" for name in field.columns)
-        return f"CASE WHEN {' OR '.join(bad)} OR ({nothing}) THEN NULL ELSE {_total(parts)} END"
-
-    def _time(self, field: Field) -> str:
-        if field.how == "value":
-            cell, kind = literal(field.value or ""), pa.string()
-        else:
-            cell, kind = self._cells[field.columns[0]], self.staged.columns[field.columns[0]]
-        if field.format in ("unix", "unix_ms"):
-            scale = 1_000_000 if field.format == "unix" else 1_000
-            seconds = f"TRY_CAST({cell} AS DECIMAL(24, 6)) * {scale}"
-            seconds = self._once(seconds)
-            return f"CASE WHEN ABS({seconds}) < 9000000000000000 THEN MAKE_TIMESTAMP(CAST({seconds} AS BIGINT)) END"
-        if pa.types.is_timestamp(kind) and kind.tz is not None:
-            value = f"TIMEZONE('UTC', {cell})"
-        elif pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-            value = self._local(f"CAST({cell} AS TIMESTAMP)")
-        elif field.format and ("%z" in field.format or "%Z" in field.format):
-            value = f"TIMEZONE('UTC', TRY_STRPTIME({words(cell, kind)}, {literal(field.format)}))"
-        elif field.format:
-            value = self._local(f"TRY_STRPTIME({words(cell, kind)}, {literal(field.format)})")
-        else:
-            # DuckDB reads an offset and then forgets it, and takes words such as 'epoch': so only these two are read.
-            naive, aware = (f"REGEXP_MATCHES({words(cell, kind)}, {literal(pattern)})" for pattern in _ISO)
-            close = f"REGEXP_REPLACE({words(cell, kind)}, ' ?(Z|UTC)$', 'Z')"
-            close = f"REGEXP_REPLACE({close}, ' ([+-][0-9:]+)$', '\\1')"
-            value = (
-                f"CASE WHEN {naive} THEN {self._local(f'TRY_CAST({cell} AS TIMESTAMP)')} "
-                f"WHEN {aware} THEN TIMEZONE('UTC', TRY_CAST({close} AS TIMESTAMPTZ)) END"
-            )
-        value = self._once(value)
-        later = f" + INTERVAL {field.days} DAY" if field.days else ""
-        return f"CASE WHEN ISFINITE({value}) THEN {value}{later} END"
-
-    def _local(self, naive: str) -> str:
-        """Return UTC for a wall-clock time in the zone of the read."""
-        zone = self.read.timezone
-        return naive if zone == "UTC" else f"TIMEZONE('UTC', TIMEZONE({literal(zone)}, {naive}))"
+    def _people(self) -> dict[str, str]:
+        """Return what stands, in texts that are kept, for a column that identifies a person: the subject's key."""
+        found: dict[str, str] = {}
+        for position, (_, origin) in enumerate(self.read.identify):
+            subject = f"CAST(who{position}.subject AS VARCHAR)"
+            for name in origin.columns:
+                only = len(origin.columns) == 1
+                found[name] = subject if only else f"CASE WHEN {self._cells[name]} IS NOT NULL THEN {subject} END"
+        return found
 
     def _subjects(self) -> list[str]:
         if not self.read.target.personal:
@@ -247,32 +155,45 @@ class Translation:
         """Return the declared id; a column that identifies a person gives the subject's key, not the clear text."""
         if self.read.target.key is None:
             return []
-        people = {
-            name: f"CAST(who{position}.subject AS VARCHAR)" for position, (_, name) in enumerate(self.read.identify)
-        }
-        parts = [people.get(name, self._text(name)) for name in self.read.id]
+        people = self._people()
+        parts = [people.get(name, self._cells.text(name)) for name in self.read.id]
         if not parts:
             return ['CAST(NULL AS VARCHAR) AS "#id"', 'FALSE AS "#no_id"']
         absent = " OR ".join(f"{part} IS NULL" for part in parts)
         return [f'{composed(parts)} AS "#id"', f'({absent}) AS "#no_id"']
 
     def _properties(self) -> str:
+        cells = self._cells
         parts = [
-            f"CASE WHEN {self._cells[name]} IS NOT NULL THEN "
-            f"CONCAT({literal(_json_key(key))}, CAST(TO_JSON({self._cells[name]}) AS VARCHAR)) END"
+            f"CASE WHEN {cells[name]} IS NOT NULL THEN "
+            f"CONCAT({literal(_json_key(key))}, CAST(TO_JSON({cells[name]}) AS VARCHAR)) END"
             for key, name in self.read.properties
         ]
+        kind = self.read.kind
+        if kind and kind.otherwise == Kind.CUSTOM and "name" not in dict(self.read.properties):
+            found = words(*cells.value(kind))
+            said = f"CONCAT({literal(_json_key('name'))}, CAST(TO_JSON({found}) AS VARCHAR))"
+            parts.append(
+                f"CASE WHEN {cells.words(kind)} = {literal(Kind.CUSTOM)} AND {found} IS NOT NULL THEN {said} END"
+            )
         return f"CONCAT('{{', CONCAT_WS(', ', {', '.join(parts)}), '}}')" if parts else "CAST(NULL AS VARCHAR)"
+
+    def _settled(self, relation: str) -> str:
+        """Return the query of the rows in the shop's currency, with what they were before."""
+        target = self.read.target
+        if self.rates:
+            money = tuple(name for name in ("amount", "discount") if name in target.fields)
+            return converted(money, relation, self.rates, self.currency, self.read.timezone)
+        nothing = "CAST(NULL AS BIGINT) AS original_amount, CAST(NULL AS VARCHAR) AS original_currency, "
+        return f'SELECT *, {nothing if "amount" in target.fields else ""}FALSE AS "#no_rate" FROM ({relation})'
 
     def _replaced(self) -> str:
         """Return what depends on other fields: a refund's amount is what was paid back, whatever its sign."""
         name = self.read.target.name
         if name == "order_line":
             back = f"kind <> {literal(Kind.ORDER_COMPLETED)}"
-            return (
-                f" REPLACE (CASE WHEN {back} THEN ABS(amount) ELSE amount END AS amount, "
-                f"CASE WHEN {back} THEN ABS(quantity) ELSE quantity END AS quantity)"
-            )
+            positive = (f"CASE WHEN {back} THEN ABS({each}) ELSE {each} END AS {each}" for each in _SIGNED)
+            return f" REPLACE ({', '.join(positive)})"
         return " REPLACE (CASE WHEN amount IS NOT NULL THEN currency END AS currency)" if name == "event" else ""
 
     def _judged(self) -> str:
@@ -289,21 +210,7 @@ class Translation:
         return f'{longest} AS "#longest", ({empty}) AS "#empty"'
 
 
-def composed(parts: Sequence[str]) -> str:
-    """Return SQL for one text of several, from which the parts could be told again; null when one of them is."""
-    if len(parts) == 1:
-        return f"CAST({parts[0]} AS VARCHAR)"
-    texts = [f"CAST({part} AS VARCHAR)" for part in parts]
-    escaped = [
-        f"CASE WHEN CONTAINS({each}, '\\') OR CONTAINS({each}, '/') "
-        f"THEN REPLACE(REPLACE({each}, '\\', '\\\\'), '/', '\\/') ELSE {each} END"
-        for each in texts
-    ]
-    return " || '/' || ".join(escaped)
-
-
-def _total(parts: Sequence[str]) -> str:
-    return " + ".join(f"COALESCE({part}, 0)" for part in parts)
+_SIGNED = ("amount", "quantity", "original_amount")
 
 
 def _json_key(key: str) -> str:

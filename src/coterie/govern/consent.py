@@ -197,6 +197,13 @@ def declare(ledger: Ledger, source: str, bases: Mapping[str, str], *, now: datet
     return changed
 
 
+def declared(ledger: Ledger, source: str) -> dict[str, str]:
+    """Return what a source declares today: purpose → words; empty when it has declared nothing."""
+    history = sorted(ledger.read(BASES, source=source).to_pylist(), key=lambda row: row["declared_at"])
+    latest = {row["purpose"]: row["words"] for row in history}
+    return {purpose: words for purpose, words in sorted(latest.items()) if words is not None}
+
+
 def bases(ledger: Ledger, purpose: str) -> dict[str, Basis]:
     """Return the current lawful basis of every source that declares one for the purpose, by source name.
 

@@ -1,7 +1,9 @@
 """The rights of one person: to get everything the shop holds about them, and to be forgotten, with a receipt.
 
-Every store is owned by a :class:`Holder`. A request goes through all of them in the order given; a request to forget
-that was interrupted is simply repeated, so put last the holders by which a person is found (edges, then the vault).
+Every store is owned by a :class:`~coterie.govern.holders.Holder`. A request goes through all of them in the order
+given: put last the holders by which a person is found (the vault, then the edges). A request to forget is written down
+with the subject keys before anything is erased, so that one that was cut off anywhere is finished by :func:`finish`,
+also when nobody can find the person any more; when it is done, the keys are erased from there as well.
 """
 
 from __future__ import annotations
@@ -10,198 +12,22 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from coterie.errors import ParameterError
+from coterie.errors import DataError, ParameterError
 from coterie.govern.audit import Audit
-from coterie.schema import KEY, Table, utc_now
-from coterie.store.ports import Lake, Ledger, Vault
+from coterie.govern.holders import Holder, keys_of
+from coterie.schema import KEY, TIME, Table, utc_now
 
-
-class Holder(Protocol):
-    """Owns tables and files of the shop and answers for the personal data in them."""
-
-    @property
-    def name(self) -> str:
-        """The holder's name, unique in the shop."""
-
-    @property
-    def holds(self) -> tuple[str, ...]:
-        """Names of the tables and files it owns; ``*`` stands for any part of a name."""
-
-    def export(self, subjects: Iterable[int]) -> dict[str, pa.Table]:
-        """Return what is held about the subjects, by table; tables without any such row may be left out."""
-
-    def erase(self, subjects: Iterable[int]) -> int:
-        """Erase it, down to the bytes; returns how many rows. Erasing again, or unknown subjects, erases nothing."""
-
-
-@dataclass(frozen=True)
-class LedgerHolder:
-    """Answers for tables of the ledger.
-
-    Parameters
-    ----------
-    ledger
-        The ledger.
-    tables
-        Its tables. Those without a subject column hold nothing personal: they are owned, not searched. A table with
-        several names them in ``properties["subjects"]``.
-    name
-        The holder's name.
-    files
-        The files in which the tables lie.
-    """
-
-    ledger: Ledger
-    tables: tuple[Table, ...]
-    name: str = "ledger"
-    files: tuple[str, ...] = ()
-
-    @property
-    def holds(self) -> tuple[str, ...]:
-        """The tables and their files."""
-        return (*(table.name for table in self.tables), *self.files)
-
-    def export(self, subjects: Iterable[int]) -> dict[str, pa.Table]:
-        """Return the rows about the subjects, by table."""
-        wanted = _keys(subjects)
-        found = {}
-        for table, columns in _personal(self.tables):
-            parts = [table.empty()]
-            for position, column in enumerate(columns):
-                for subject in wanted.to_pylist():
-                    rows = self.ledger.read(table, **{column: subject})
-                    for earlier in columns[:position]:  # met there already
-                        rows = rows.filter(pc.invert(pc.is_in(rows[earlier], wanted)))
-                    parts.append(rows)
-            found[table.name] = pa.concat_tables(parts)
-        return found
-
-    def erase(self, subjects: Iterable[int]) -> int:
-        """Delete the rows about the subjects, and their bytes, in one transaction."""
-        wanted = _keys(subjects).to_pylist()
-        with self.ledger.transaction():
-            return sum(
-                self.ledger.delete(table, column, wanted)
-                for table, columns in _personal(self.tables)
-                for column in columns
-            )
-
-
-@dataclass(frozen=True)
-class LakeHolder:
-    """Answers for tables of the lake.
-
-    Parameters
-    ----------
-    lake
-        The lake.
-    tables
-        Its tables; those without a subject column are owned, not searched.
-    name
-        The holder's name.
-    files
-        The files in which the tables lie.
-    """
-
-    lake: Lake
-    tables: tuple[Table, ...]
-    name: str = "lake"
-    files: tuple[str, ...] = ()
-
-    @property
-    def holds(self) -> tuple[str, ...]:
-        """The tables and their files."""
-        return (*(table.name for table in self.tables), *self.files)
-
-    def export(self, subjects: Iterable[int]) -> dict[str, pa.Table]:
-        """Return the rows about the subjects, by table; only the row groups that may hold them are read."""
-        import pyarrow.dataset as ds
-
-        wanted = _keys(subjects)
-        found = {}
-        for table, columns in _personal(self.tables):
-            source = self.lake.source(table)
-            rows = ds.dataset(source, schema=table.schema) if isinstance(source, list) else ds.dataset(source)
-            about = pc.field(columns[0]).isin(wanted)
-            for column in columns[1:]:
-                about = about | pc.field(column).isin(wanted)
-            found[table.name] = rows.to_table(columns=table.schema.names, filter=about)
-        return found
-
-    def erase(self, subjects: Iterable[int]) -> int:
-        """Delete the rows about the subjects, and their bytes."""
-        wanted = _keys(subjects).to_pylist()
-        if not wanted:
-            return 0
-        return sum(
-            self.lake.delete(table, column, wanted) for table, columns in _personal(self.tables) for column in columns
-        )
-
-
-@dataclass(frozen=True)
-class VaultHolder:
-    """Answers for the direct identifiers.
-
-    Parameters
-    ----------
-    vault
-        The vault.
-    name
-        The holder's name.
-    files
-        The files in which it lies.
-    """
-
-    vault: Vault
-    name: str = "vault"
-    files: tuple[str, ...] = ()
-
-    @property
-    def holds(self) -> tuple[str, ...]:
-        """The identifiers and their files."""
-        return ("identifiers", *self.files)
-
-    def export(self, subjects: Iterable[int]) -> dict[str, pa.Table]:
-        """Return the identifiers of the subjects in the clear."""
-        return {"identifiers": self.vault.reveal(_keys(subjects).to_pylist())}
-
-    def erase(self, subjects: Iterable[int]) -> int:
-        """Forget the identifiers of the subjects."""
-        return self.vault.erase(_keys(subjects).to_pylist())
-
-
-@dataclass(frozen=True)
-class Impersonal:
-    """Owns what holds nothing personal, and says why.
-
-    Parameters
-    ----------
-    name
-        The holder's name.
-    holds
-        Names of tables and files.
-    why
-        Why nothing in them is about a person, as a sentence for the privacy officer.
-    """
-
-    name: str
-    holds: tuple[str, ...]
-    why: str
-
-    def export(self, subjects: Iterable[int]) -> dict[str, pa.Table]:
-        """Return nothing: there is nothing about anybody."""
-        return {}
-
-    def erase(self, subjects: Iterable[int]) -> int:
-        """Erase nothing: there is nothing about anybody."""
-        return 0
+ERASURES = Table(
+    "erasures",
+    pa.schema([("request", pa.string()), ("subject", KEY), ("asked_at", TIME)]),
+    key=("request", "subject"),
+    meaning="Whom a request to be forgotten that is being carried out erases; empty when none is.",
+)
 
 
 @dataclass(frozen=True)
@@ -220,6 +46,11 @@ class Receipt:
         Rows erased, by holder, in the order in which they were asked.
     left
         Rows that a second search still found, by table; empty when all is gone.
+    kept_out
+        The keyed hash of each identifier that later imports leave out, hexadecimal: without the shop's key it tells
+        nothing. After a backup older than the request was restored, the person is forgotten again by these.
+    outside
+        Files that the shop wrote elsewhere and that may speak of the person: paths for a person to look at.
     """
 
     request: str
@@ -228,6 +59,8 @@ class Receipt:
     subjects: int
     erased: dict[str, int]
     left: dict[str, int]
+    kept_out: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
 
     @property
     def verified(self) -> bool:
@@ -237,7 +70,8 @@ class Receipt:
     def to_json(self) -> dict[str, Any]:
         """Return the receipt as plain JSON values."""
         times = {name: getattr(self, name).isoformat() + "Z" for name in ("asked_at", "finished_at")}
-        return {**asdict(self), **times, "verified": self.verified}
+        lists = {"kept_out": list(self.kept_out), "outside": list(self.outside)}
+        return {**asdict(self), **times, **lists, "verified": self.verified}
 
 
 def export_person(
@@ -261,7 +95,7 @@ def export_person(
     ParameterError
         When two holders export a table of the same name, of which one would be lost.
     """
-    wanted = _keys(subjects).to_pylist()
+    wanted = keys_of(subjects).to_pylist()
     found: dict[str, pa.Table] = {}
     for holder in holders:
         for name, rows in holder.export(wanted).items():
@@ -307,7 +141,8 @@ def forget(
     subjects
         All subject keys of the person.
     audit
-        Where the request and its counts are written.
+        Where the request and its counts are written; its ledger keeps the request until it is done. Without it, a
+        request that is cut off is only finished by repeating it.
     now
         The moment of asking, naive UTC; None is the present.
 
@@ -316,17 +151,38 @@ def forget(
     Receipt
         Look at ``verified``: False means that a holder still finds rows, which ``left`` counts.
     """
-    wanted = _keys(subjects).to_pylist()
+    wanted = keys_of(subjects).to_pylist()
     request, asked_at = uuid4().hex, now or utc_now()
-    if audit is not None:  # before anything is gone: a request that is cut off leaves its trace
-        audit.append("forget asked", request, {"subjects": len(wanted)}, now=now)
-    erased = {holder.name: holder.erase(wanted) for holder in holders}
-    left = _counts(holders, wanted)
-    receipt = Receipt(request, asked_at, now or utc_now(), len(wanted), erased, left)
     if audit is not None:
-        details = {"subjects": len(wanted), "erased": erased, "left": left, "verified": receipt.verified}
-        audit.append("forget", request, details, now=now)
-    return receipt
+        ledger = audit.ledger
+        ledger.create(ERASURES)
+        with ledger.transaction():
+            audit.append("forget asked", request, {"subjects": len(wanted)}, now=now)
+            rows = [{"request": request, "subject": subject, "asked_at": asked_at} for subject in wanted]
+            ledger.insert(ERASURES, rows)
+    return _erase(holders, request, wanted, asked_at, audit, now)
+
+
+def finish(holders: Sequence[Holder], audit: Audit, *, now: datetime | None = None) -> list[Receipt]:
+    """Finish the requests to be forgotten that were cut off, and return their receipts, the oldest first.
+
+    Parameters
+    ----------
+    holders
+        As :func:`forget` takes them. Only the writer of a shop may ask.
+    audit
+        Whose ledger keeps the requests.
+    now
+        The moment, naive UTC; None is the present.
+    """
+    audit.ledger.create(ERASURES)
+    pending: dict[tuple[datetime, str], list[int]] = {}
+    for row in audit.ledger.read(ERASURES).to_pylist():
+        pending.setdefault((row["asked_at"], row["request"]), []).append(row["subject"])
+    return [
+        _erase(holders, request, subjects, asked_at, audit, now)
+        for (asked_at, request), subjects in sorted(pending.items())
+    ]
 
 
 def rehearse(holders: Sequence[Holder], subjects: Iterable[int], *, now: datetime | None = None) -> Receipt:
@@ -341,37 +197,69 @@ def rehearse(holders: Sequence[Holder], subjects: Iterable[int], *, now: datetim
     now
         The moment, naive UTC; None is the present.
     """
-    wanted = _keys(subjects).to_pylist()
+    wanted = keys_of(subjects).to_pylist()
     moment = now or utc_now()
-    return Receipt(uuid4().hex, moment, moment, len(wanted), {}, _counts(holders, wanted))
+    left = {name: count for holder in holders for name, count in _held(holder, wanted).items()}
+    return Receipt(uuid4().hex, moment, moment, len(wanted), {}, left)
 
 
-def unowned(existing: Iterable[str], holders: Sequence[Holder]) -> list[str]:
-    """Return the names of tables and files that no holder owns, sorted; a shop must have none.
+def kept_out(receipts: Iterable[str]) -> list[bytes]:
+    r"""Return the keyed hashes that receipts of earlier requests name, each once.
+
+    Parameters
+    ----------
+    receipts
+        Receipts as JSON texts, as :meth:`Receipt.to_json` gives them.
+
+    Raises
+    ------
+    DataError
+        When a text is no such receipt.
 
     Examples
     --------
-    >>> unowned(["runs", "archive/ab12"], [Impersonal("runs", ("runs",), "Runs count, they do not name.")])
-    ['archive/ab12']
+    >>> kept_out(['{"request": "ab12", "kept_out": ["00ff"]}'])
+    [b'\x00\xff']
     """
-    owned = [name for holder in holders for name in holder.holds]
-    return sorted(name for name in set(existing) if not any(fnmatchcase(name, pattern) for pattern in owned))
+    found: dict[bytes, None] = {}
+    for number, text in enumerate(receipts, 1):
+        try:
+            found |= dict.fromkeys(bytes.fromhex(digest) for digest in json.loads(text)["kept_out"])
+        except (ValueError, TypeError, KeyError):
+            raise DataError(
+                f"Receipt {number} is not one that `coterie forget --json` printed.",
+                hint="give the file as it was kept; its part kept_out is what is needed.",
+            ) from None
+    return list(found)
 
 
-def _keys(subjects: Iterable[int]) -> pa.Array:
-    """Return subject keys, each once, ascending."""
-    return pa.array(sorted({int(subject) for subject in subjects}), KEY)
+def _erase(
+    holders: Sequence[Holder],
+    request: str,
+    wanted: list[int],
+    asked_at: datetime,
+    audit: Audit | None,
+    now: datetime | None,
+) -> Receipt:
+    """Go through the holders; repeating it does no harm, and finishes what was cut off."""
+    erased: dict[str, int] = {}
+    left: dict[str, int] = {}
+    for holder in holders:
+        erased[holder.name] = holder.erase(wanted)
+        left |= _held(holder, wanted)  # at once: a later holder may be needed to search this one
+    receipt = Receipt(request, asked_at, now or utc_now(), len(wanted), erased, left)
+    if audit is not None:
+        details = {"subjects": len(wanted), "erased": erased, "left": left, "verified": receipt.verified}
+        with audit.ledger.transaction():
+            audit.append("forget", request, details, now=now)
+            if receipt.verified:  # else the keys are still needed
+                audit.ledger.delete(ERASURES, "request", [request])
+    return receipt
 
 
-def _counts(holders: Sequence[Holder], wanted: list[int]) -> dict[str, int]:
-    """Return how many rows are held about subjects, by table."""
-    found = [item for holder in holders for item in holder.export(wanted).items()]
-    return {name: rows.num_rows for name, rows in found if rows.num_rows}
-
-
-def _personal(tables: Iterable[Table]) -> list[tuple[Table, tuple[str, ...]]]:
-    """Return the tables about people, each with its columns of subject keys."""
-    return [(table, tuple(table.properties.get("subjects", (table.subject,)))) for table in tables if table.subject]
+def _held(holder: Holder, wanted: list[int]) -> dict[str, int]:
+    """Return how many rows a holder has about subjects, by table."""
+    return {name: rows.num_rows for name, rows in holder.export(wanted).items() if rows.num_rows}
 
 
 def _plain(value: object) -> str:

@@ -1,158 +1,135 @@
-"""Which subjects are one person, and since when the shop has known it: a pure function of the edges between them."""
+"""Which subjects are one person, and since when the shop knows it: a pure function of edges, decisions and rules."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from coterie.errors import DataError, MissingColumnError
-from coterie.schema import KEY, TIME, Table, utc_now
-from coterie.store.ports import Ledger
-
-EDGES = Table(
-    "edges",
-    pa.schema(
-        [
-            ("source", pa.string()),
-            ("subject_a", KEY),  # the smaller key of the two
-            ("subject_b", KEY),
-            ("kind", pa.string()),  # what showed it, for example "same row" or "login"
-            ("occurred_at", TIME),
-            ("available_at", TIME),
-            ("ingested_at", TIME),
-        ]
-    ),
-    key=("subject_a", "subject_b", "source", "kind", "available_at"),
-    subject="subject_a",
-    meaning="Which two subjects were seen to be the same person, and when; the history is kept.",
-    properties={"subjects": ("subject_a", "subject_b")},
-)
+from coterie.profiles import hubs, merging
+from coterie.profiles.decision import Turn, Verb, turns
+from coterie.profiles.graph import END, FIRST, LAST, Flags, Graph, Subjects, bounds, times
+from coterie.profiles.guards import NEVER, Change, Guarded
+from coterie.profiles.merging import Keys, Nodes
+from coterie.profiles.rules import IdentityRules
+from coterie.schema import KEY, TIME
 
 PERSON_OF = pa.schema([("subject", KEY), ("person", KEY), ("valid_from", TIME), ("valid_until", TIME)])
-
-# Open ends are these two, not null, so that `valid_from <= as_of AND as_of < valid_until` is the whole join.
-BEGINNING = datetime(1, 1, 1)
-END = datetime(9999, 12, 31)
-
-_Keys = npt.NDArray[np.int64]
-
-
-def canonical(edges: pa.Table) -> pa.Table:
-    """Return edges as they are kept: the smaller key first, no loops, of each source and kind the earliest sighting.
-
-    Parameters
-    ----------
-    edges
-        The columns of :data:`EDGES` in any order of the two subjects; ``ingested_at`` may be absent.
-
-    Raises
-    ------
-    MissingColumnError
-        When a column is absent.
-    DataError
-        When anything but ``occurred_at`` is null: an edge without its time would rewrite the past.
-
-    Examples
-    --------
-    >>> moment = datetime(2026, 1, 2)
-    >>> one = {"source": "till", "subject_a": 9, "subject_b": 4, "kind": "same row", "occurred_at": moment}
-    >>> canonical(EDGES.rows([{**one, "available_at": moment}]))["subject_a"].to_pylist()
-    [4]
-    """
-    if missing := [name for name in EDGES.schema.names if name not in (*edges.column_names, "ingested_at")]:
-        raise MissingColumnError.of("The table of edges", missing, edges.column_names)
-    _filled(edges, EDGES.key)
-    if "ingested_at" not in edges.column_names:
-        edges = edges.append_column("ingested_at", pa.nulls(edges.num_rows, TIME))
-    edges = edges.select(EDGES.schema.names).cast(EDGES.schema)
-    one, other = edges["subject_a"], edges["subject_b"]
-    edges = edges.set_column(1, "subject_a", pc.min_element_wise(one, other))
-    edges = edges.set_column(2, "subject_b", pc.max_element_wise(one, other))
-    edges = edges.filter(pc.not_equal(edges["subject_a"], edges["subject_b"]))
-    same = ["subject_a", "subject_b", "source", "kind"]
-    edges = edges.sort_by([(name, "ascending") for name in (*same, "available_at", "occurred_at", "ingested_at")])
-    first = edges.group_by(same, use_threads=False).aggregate(
-        [(name, "first") for name in ("occurred_at", "available_at", "ingested_at")]
-    )
-    return (
-        first.rename_columns([name.removesuffix("_first") for name in first.column_names])
-        .select(EDGES.schema.names)
-        .cast(EDGES.schema)
-    )
+REFUSED = pa.schema(
+    [
+        ("subject_a", KEY),
+        ("subject_b", KEY),
+        ("kind_a", pa.string()),
+        ("kind_b", pa.string()),
+        ("available_at", TIME),
+        ("reason", pa.string()),
+    ]
+)
+HUBS = pa.schema([("subject", KEY), ("kind", pa.string()), ("since", TIME), ("seen_with", pa.int64())])
 
 
-def link(ledger: Ledger, edges: pa.Table, *, now: datetime | None = None) -> int:
-    """Keep edges; an edge that was seen at that moment before changes nothing. Returns how many different ones came.
+@dataclass(frozen=True)
+class Resolution:
+    """Who is who, and what was held back.
 
     Parameters
     ----------
-    ledger
-        Where :data:`EDGES` is kept.
-    edges
-        As :func:`canonical` takes them.
-    now
-        When they are stored, naive UTC; None is the present.
-    """
-    rows = canonical(edges)
-    stored = pa.array([now or utc_now()] * rows.num_rows, TIME)
-    return ledger.put(EDGES, rows.set_column(rows.column_names.index("ingested_at"), "ingested_at", stored))
-
-
-def person_of(edges: pa.Table, subjects: pa.Table | pa.Array | Sequence[int] | None = None) -> pa.Table:
-    """Return which person each subject was, as far as the shop knew at each moment.
-
-    At ``as_of``, subjects joined by edges with ``available_at <= as_of`` are one person. A person's key is an anchor:
-    the member that was known first (ties: the smaller key), so a person keeps the key when subjects are added, and when
-    two persons turn out to be one, the older key stays. The order of the edges does not matter.
-
-    Parameters
-    ----------
-    edges
-        Columns ``subject_a, subject_b`` (int64) and ``available_at``; others are ignored.
-    subjects
-        Subjects to include though they may have no edge: keys, or a table ``subject, known_at`` that says when each was
-        first known. Without that, a subject is known from its first edge.
-
-    Returns
-    -------
-    pa.Table
+    persons
         ``subject, person, valid_from, valid_until``, sorted by subject and time: of each subject the intervals
         ``[valid_from, valid_until)``, without gaps from :data:`BEGINNING` to :data:`END`.
+    refused
+        ``subject_a, subject_b, kind_a, kind_b, available_at, reason``: the pairs that were seen together and yet are
+        two persons today, sorted; the reason is ``limit KIND`` or ``separated``.
+    hubs
+        ``subject, kind, since, seen_with``: the identifiers that join nobody because they were seen with too many
+        (``seen_with``, of one stronger kind), sorted.
+    """
 
-    Notes
-    -----
-    Components that came together at one moment (most are one edge) are found at once by sparse connected components.
-    For the others edges are joined in the order of time, the newer person into the older: a Python loop over those
-    edges, about two microseconds each, and one interval for each subject that changes its person.
+    persons: pa.Table
+    refused: pa.Table
+    hubs: pa.Table
+
+    @property
+    def today(self) -> pa.Table:
+        """``subject, person``: who is who at the end of what is known, sorted by subject."""
+        now = self.persons.filter(pc.equal(self.persons["valid_until"], pa.scalar(END, TIME)))
+        return now.select(["subject", "person"])
+
+
+def person_of(
+    edges: pa.Table,
+    subjects: Subjects = None,
+    *,
+    rules: IdentityRules | None = None,
+    decisions: pa.Table | None = None,
+    aside: pa.Table | None = None,
+) -> pa.Table:
+    """Return which person each subject was, as far as the shop knew at each moment (:func:`resolve`).
 
     Examples
     --------
+    >>> from datetime import datetime
     >>> edges = pa.table({"subject_a": [1], "subject_b": [2], "available_at": pa.array([datetime(2026, 1, 2)], TIME)})
     >>> [(row["subject"], row["person"], row["valid_from"].year) for row in person_of(edges).to_pylist()]
     [(1, 1, 1), (2, 2, 1), (2, 1, 2026)]
     """
-    one, other, time = _joins(edges)
-    keys, known = _known(one, other, time, subjects)
-    # Nodes are numbered by seniority, so that the anchor of a component is its smallest number.
-    order = np.lexsort((keys, known))
-    seniority = np.empty(len(keys), dtype=np.int64)
-    seniority[order] = np.arange(len(keys))
-    a, b = seniority[np.searchsorted(keys, one)], seniority[np.searchsorted(keys, other)]
-    component = _components(len(keys), a, b)
-    first, last = _span(component, a, time, len(keys))
-    at_once = first == last
-    node = np.flatnonzero(at_once[component])
-    anchor = _anchors(component)[component[node]]
-    moved = node != anchor
-    changes = [(node[moved], first[component[node[moved]]], anchor[moved])]
-    later = ~at_once[component[a]] if len(a) else np.zeros(0, dtype=bool)
-    changes.append(_merges(a[later], b[later], time[later]))
-    return _intervals(keys[order], *(np.concatenate(parts) for parts in zip(*changes, strict=True)))
+    return resolve(edges, subjects, rules=rules, decisions=decisions, aside=aside).persons
+
+
+def resolve(
+    edges: pa.Table,
+    subjects: Subjects = None,
+    *,
+    rules: IdentityRules | None = None,
+    decisions: pa.Table | None = None,
+    aside: pa.Table | None = None,
+) -> Resolution:
+    """Find out who was who at each moment, under the guard of rules and decisions.
+
+    At ``as_of``, subjects joined by edges with ``available_at <= as_of`` are one person, unless the rules or a decision
+    speak against it (:mod:`coterie.profiles.guards` says in which order edges are joined). A person's key is an anchor:
+    the member that was known first (ties: the smaller key), so a person keeps the key when subjects are added, and when
+    two persons turn out to be one, the older key stays. The order of the edges does not matter, and what becomes
+    known later does not change what was the case before.
+
+    Parameters
+    ----------
+    edges
+        Columns ``subject_a, subject_b`` (int64), ``available_at`` and ``kind_a, kind_b``; others are ignored. Without
+        the kinds nothing is limited.
+    subjects
+        Subjects to include though they may have no edge: keys, or a table ``subject, known_at`` that says when each was
+        first known. Without that, a subject is known from its first edge.
+    rules
+        Limits, hubs and priorities; the usual ones by default.
+    decisions
+        What people have decided: the columns of :data:`coterie.profiles.decision.DECISIONS`.
+    aside
+        ``subject, since``: subjects that join nobody from a moment on, whatever they were seen with.
+
+    Notes
+    -----
+    Components in which nothing can be held back are joined at once, vectorised; only the others go edge by edge, at
+    some microseconds each.
+    """
+    rules = rules or IdentityRules()
+    graph = Graph.of(edges, subjects, rules, decisions, aside)
+    turned = turns(decisions) if decisions is not None else []
+    component, risky = graph.components(turned, rules)
+    slow = risky[component[graph.a]]
+    a, b, time = (graph.a, graph.b, graph.time) if not slow.any() else _where(graph, ~slow)
+    changes = [merging.steps(*merging.anchors(component, a, b, time, graph.known))]
+    refused = REFUSED.empty_table()
+    if risky.any():
+        moved, refused = _guarded(graph, np.flatnonzero(risky[component]), slow, turned, rules)
+        changes.append(moved)
+    node, at, anchor, number = (np.concatenate(parts) for parts in zip(*changes, strict=True))
+    subject, person, start, until = merging.intervals(graph.keys, node, at, anchor, number, FIRST, LAST)
+    columns = [pa.array(subject), pa.array(person), times(start), times(until)]
+    return Resolution(pa.table(columns, schema=PERSON_OF), refused, _hubs(graph, rules))
 
 
 def members(resolved: pa.Table) -> pa.Table:
@@ -173,6 +150,7 @@ def members(resolved: pa.Table) -> pa.Table:
 
     Examples
     --------
+    >>> from datetime import datetime
     >>> edges = pa.table({"subject_a": [1], "subject_b": [2], "available_at": pa.array([datetime(2026, 1, 2)], TIME)})
     >>> [tuple(row.values()) for row in members(person_of(edges)).to_pylist()]
     [(1, 1), (1, 2), (2, 1), (2, 2)]
@@ -190,122 +168,78 @@ def members(resolved: pa.Table) -> pa.Table:
     )
 
 
-def _joins(edges: pa.Table) -> tuple[_Keys, _Keys, _Keys]:
-    """Return the two ends and the time of each edge, none of them null."""
-    names = ("subject_a", "subject_b", "available_at")
-    if missing := [name for name in names if name not in edges.column_names]:
-        raise MissingColumnError.of("The table of edges", missing, edges.column_names)
-    _filled(edges, names)
-    time = edges["available_at"].cast(TIME).cast(pa.int64()).to_numpy()
-    return edges["subject_a"].cast(KEY).to_numpy(), edges["subject_b"].cast(KEY).to_numpy(), time
+def _where(graph: Graph, chosen: Flags) -> tuple[Nodes, Nodes, Keys]:
+    """Return the chosen edges."""
+    return graph.a[chosen], graph.b[chosen], graph.time[chosen]
 
 
-def _filled(edges: pa.Table, names: Sequence[str]) -> None:
-    """Raise when a column has nulls."""
-    for name in names:
-        if edges[name].null_count:
-            raise DataError(f"{edges[name].null_count:,} identity edges have no {name}.")
+def _hubs(graph: Graph, rules: IdentityRules) -> pa.Table:
+    """Return the hubs, blocked subjects left out, as a table."""
+    found = np.flatnonzero((graph.hub_since > FIRST) & (graph.hub_since < NEVER))
+    with_ = hubs.seen_with(graph.kind, found, *graph.seen) if len(found) else np.zeros(0, dtype=np.int64)
+    columns = [pa.array(graph.keys[found], KEY), graph.names(found, rules), times(graph.hub_since[found])]
+    return pa.table([*columns, pa.array(with_, pa.int64())], schema=HUBS)
 
 
-def _known(
-    one: _Keys, other: _Keys, time: _Keys, subjects: pa.Table | pa.Array | Sequence[int] | None
-) -> tuple[_Keys, _Keys]:
-    """Return every subject, ascending, and the microsecond from which it was known."""
-    never = np.iinfo(np.int64).max
-    if subjects is None:
-        extra, since = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    elif isinstance(subjects, pa.Table):
-        extra = subjects["subject"].cast(KEY).to_numpy()
-        since = subjects["known_at"].cast(TIME).cast(pa.int64()).fill_null(never).to_numpy()
-    else:
-        extra = np.asarray(subjects, dtype=np.int64)
-        since = np.full(len(extra), never)
-    keys, place = np.unique(np.concatenate([one, other, extra]), return_inverse=True)
-    known = np.full(len(keys), never)
-    np.minimum.at(known, place, np.concatenate([time, time, since]))
-    return keys, known
-
-
-def _components(count: int, a: _Keys, b: _Keys) -> _Keys:
-    """Return the component of each node when all edges hold."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(count, count))
-    if count == 0:
-        return np.zeros(0, dtype=np.int64)
-    _, labels = connected_components(graph, directed=False)
-    return np.asarray(labels, dtype=np.int64)
-
-
-def _span(component: _Keys, a: _Keys, time: _Keys, count: int) -> tuple[_Keys, _Keys]:
-    """Return the first and the last time of the edges of each component; the same where there are none."""
-    first, last = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
-    np.minimum.at(first, component[a], time)
-    np.maximum.at(last, component[a], time)
-    lonely = first > last
-    last[lonely] = first[lonely]
-    return first, last
-
-
-def _anchors(component: _Keys) -> _Keys:
-    """Return the smallest node of each component."""
-    _, anchor = np.unique(component, return_index=True)
-    return anchor
-
-
-def _merges(a: _Keys, b: _Keys, time: _Keys) -> tuple[_Keys, _Keys, _Keys]:
-    """Join edges in the order of time; return node, time and new anchor of every change."""
-    order = np.argsort(time, kind="stable")
-    parent: dict[int, int] = {}
-    members: dict[int, list[int]] = {}
-    nodes: list[int] = []
-    winners: list[int] = []
-    moments: list[int] = []
-    sizes: list[int] = []
-
-    def root(node: int) -> int:
-        top = parent.setdefault(node, node)
-        while parent[top] != top:
-            parent[top] = top = parent[parent[top]]
-        return top
-
-    for one, other, moment in zip(a[order].tolist(), b[order].tolist(), time[order].tolist(), strict=True):
-        older, newer = sorted((root(one), root(other)))
-        if older == newer:
-            continue
-        moving = members.pop(newer, [newer])
-        members.setdefault(older, [older]).extend(moving)
-        parent[newer] = older
-        nodes.extend(moving)
-        winners.append(older)
-        moments.append(moment)
-        sizes.append(len(moving))
-    return (
-        np.array(nodes, dtype=np.int64),
-        np.repeat(np.array(moments, dtype=np.int64), sizes),
-        np.repeat(np.array(winners, dtype=np.int64), sizes),
+def _guarded(
+    graph: Graph, nodes: Nodes, slow: Flags, turned: Sequence[Turn], rules: IdentityRules
+) -> tuple[tuple[Nodes, Keys, Nodes, Nodes], pa.Table]:
+    """Join what may be held back edge by edge; return the changes as ``merging.steps`` does, and the refused edges."""
+    nodes = nodes[np.lexsort((nodes, graph.known[nodes]))]  # by seniority, as the guards number them
+    local = np.full(len(graph.keys), -1, dtype=np.intp)
+    local[nodes] = np.arange(len(nodes))
+    a, b, time = _where(graph, slow)
+    a, b, time = hubs.first(np.minimum(a, b), np.maximum(a, b), time)
+    kinds = np.sort(np.stack([graph.kind[a], graph.kind[b]]).astype(np.int64), axis=0)
+    strength = kinds[0] * (len(rules.priority) + 1) + kinds[1]
+    inside = [turn for turn in turned if min(local[[graph.node(end) for end in turn.pair]]) >= 0]
+    joints = [(*map(graph.node, turn.pair), turn.at) for turn in inside if turn.verb is Verb.JOIN]
+    more = np.array(joints, dtype=np.int64).reshape(-1, 3).T
+    a, b, time = np.append(a, more[0]), np.append(b, more[1]), np.append(time, more[2])
+    strength = np.append(strength, np.full(len(joints), -1))
+    order = np.lexsort((b, a, strength, time))
+    numbers = np.argsort(order)[len(order) - len(joints) :].tolist()  # of the joints, among all edges
+    guarded = Guarded(
+        kind=graph.kind[nodes].tolist(),
+        limit=bounds(rules, rules.limit),
+        one=local[a[order]].tolist(),
+        other=local[b[order]].tolist(),
+        since=time[order].tolist(),
+        joints=frozenset(numbers),
     )
-
-
-def _intervals(keys: _Keys, node: _Keys, time: _Keys, anchor: _Keys) -> pa.Table:
-    """Turn changes, in the order in which they happened to each node, into intervals that leave no gap."""
-    beginning, end = (int(moment) for moment in np.array([BEGINNING, END], dtype="datetime64[us]").astype(np.int64))
-    everyone = np.arange(len(keys))
-    node = np.concatenate([everyone, node])
-    start = np.concatenate([np.full(len(keys), beginning), time])
-    anchor = np.concatenate([everyone, anchor])
-    order = np.lexsort((np.arange(len(node)), start, keys[node]))
-    node, start, anchor = node[order], start[order], anchor[order]
-    until = np.append(start[1:], end)
-    until[np.append(node[1:] != node[:-1], True)] = end
-    lasting = start < until  # several merges at one moment leave only the last
-    return pa.table(
-        {
-            "subject": pa.array(keys[node[lasting]], KEY),
-            "person": pa.array(keys[anchor[lasting]], KEY),
-            "valid_from": pa.array(start[lasting], pa.int64()).cast(TIME),
-            "valid_until": pa.array(until[lasting], pa.int64()).cast(TIME),
-        },
-        schema=PERSON_OF,
+    pairs = [(int(local[graph.node(turn.pair[0])]), int(local[graph.node(turn.pair[1])])) for turn in inside]
+    found_out = nodes[graph.hub_since[nodes] < NEVER]
+    guarded.run(
+        [
+            *(Change(int(graph.hub_since[node]), node=int(local[node])) for node in found_out),
+            *_turning(inside, pairs, numbers),
+        ]
     )
+    moved = np.array(guarded.moved, dtype=np.int64).reshape(-1, 3)
+    moved = moved[np.argsort(moved[:, 0], kind="stable")]
+    which = hubs.places(moved[:, 0])
+    held = guarded.refused()
+    edge = order[np.array([number for number, _ in held], dtype=np.intp)]
+    reasons = ["separated" if kind is None else f"limit {rules.priority[kind]}" for _, kind in held]
+    columns = [pa.array(graph.keys[end[edge]], KEY) for end in (a, b)]
+    columns += [graph.names(end[edge], rules) for end in (a, b)]
+    refused = pa.table([*columns, times(time[edge]), pa.array(reasons, pa.string())], schema=REFUSED)
+    refused = refused.sort_by([(name, "ascending") for name in ("subject_a", "subject_b", "available_at")])
+    return (nodes[moved[:, 0]], moved[:, 1], nodes[moved[:, 2]], which), refused
+
+
+def _turning(inside: Sequence[Turn], pairs: Sequence[tuple[int, int]], joints: Sequence[int]) -> Iterator[Change]:
+    """Yield what the turns of decisions change; ``joints`` are the numbers of the edges that decisions make."""
+    number = iter(joints)
+    before: dict[tuple[int, int], tuple[Verb | None, int]] = {}
+    for turn, pair in zip(inside, pairs, strict=True):
+        verb, joint = before.get(pair, (None, -1))
+        new = next(number) if turn.verb is Verb.JOIN else -1
+        yield Change(
+            turn.at,
+            apart=pair if turn.verb is Verb.SEPARATE else None,
+            free=pair if verb is Verb.SEPARATE else None,
+            begins=new if turn.verb is Verb.JOIN else None,
+            ends=joint if verb is Verb.JOIN else None,
+        )
+        before[pair] = turn.verb, new

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from coterie.charts import bars, drawing, numbers, palette
+from coterie.charts import drawing, numbers
 from coterie.errors import ParameterError
 from coterie.report import figures, summary
 from coterie.report.disclosure import Disclosure
+from coterie.report.page import page
 from coterie.report.quality import QualityView
 from coterie.segments.description import SegmentDescription
 from coterie.segments.hierarchy import TreeNode
@@ -93,16 +86,11 @@ def render(report: SegmentReport) -> str:
     else), follows the reader's light or dark colours, prints, and works without its script.
     """
     disclosure = Disclosure([segment.size for segment in report.segments], report.minimum_group)
-    style, script = _style(), _asset("page.js")
     rows = summary.rows(report.segments, report.currency, disclosure)
-    template = _environment().get_template("segments.html.j2")
-    return template.render(
+    return page(
+        "segments.html.j2",
         report=report,
         disclosure=disclosure,
-        style=Markup(style),  # noqa: S704 (our own files)
-        script=Markup(script),  # noqa: S704
-        policy=_policy(style, script),
-        icon=_ICON,
         title=summary.title(report.segments),
         lede=summary.lede(report.people, report.segments, report.currency, disclosure),
         facts=summary.facts(report.people, report.segments, report.card, report.currency, disclosure),
@@ -129,61 +117,3 @@ def picture(report: SegmentReport, *, dark: bool = False) -> str:
     if drawn is None:
         raise ParameterError.of("picture", "report", "one without segments", "a report on at least one segment")
     return drawing.standalone(drawn.wide, dark=dark)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("coterie.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_clean,
-    )
-    environment.filters |= {
-        "count": numbers.count,
-        "share": numbers.share,
-        "ratio": numbers.ratio,
-        "date": summary.date,
-        "short": summary.short,
-        "paragraph": summary.paragraph,
-    }
-    environment.globals |= {"group": palette.group, "meter": bars.meter, "fate": bars.fate}
-    return environment
-
-
-def _clean(value: Any) -> Any:
-    """Keep out of the page what no page may hold; markup was cleaned when it was made."""
-    return drawing.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-@cache
-def _asset(name: str) -> str:
-    return (files("coterie.report") / "templates" / name).read_text("utf-8")
-
-
-@cache
-def _style() -> str:
-    return palette.page_css() + palette.FIGURE_CSS + _asset("page.css")
-
-
-def _policy(style: str, script: str) -> str:
-    """Return a policy that allows exactly this style, this script and the icon, and no connection at all."""
-
-    def source(body: str) -> str:
-        return "'sha256-" + base64.b64encode(hashlib.sha256(body.encode()).digest()).decode() + "'"
-
-    return (
-        f"default-src 'none'; img-src data:; style-src {source(style)}; script-src {source(script)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-_ICON = (
-    "data:image/svg+xml;base64,"
-    + base64.b64encode(
-        b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="6" cy="6" r="4" fill="#0a4a9b"/>'
-        b'<circle cx="11.5" cy="11" r="3" fill="#e5491d"/></svg>'
-    ).decode()
-)

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from coterie.errors import IntegrityError, ParameterError, StoreError
+from coterie.store import disk
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -48,7 +49,8 @@ class FolderArchive:
             for folder in (path.parent, self.folder):
                 _sync(folder)
         except OSError as error:
-            raise StoreError(f"Cannot write to the archive in {self.folder}: {error}.") from error
+            hint = disk.remedy(error)
+            raise StoreError(f"Cannot write to the archive in {self.folder}: {error}.", hint=hint) from error
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -57,11 +59,13 @@ class FolderArchive:
         try:
             content = path.read_bytes()
         except FileNotFoundError:
-            raise IntegrityError(f"The archive in {self.folder} does not hold {digest}.") from None
+            raise IntegrityError(f"The archive in {self.folder} does not hold {digest}.", hint=disk.RESTORE) from None
         except OSError as error:
             raise StoreError(f"Cannot read {path}: {error}.") from error
         if hashlib.sha256(content).hexdigest() != digest:
-            raise IntegrityError(f"{path} was changed: its content does not have the SHA-256 that it is named by.")
+            raise IntegrityError(
+                f"{path} was changed: its content does not have the SHA-256 that it is named by.", hint=disk.RESTORE
+            )
         return content
 
     def path(self, digest: str) -> Path | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coterie.errors import CoterieError, IntegrityError, ShopLockedError, StoreError
+from coterie.store import disk
 
 _PATIENCE = 30.0  # seconds to wait while another process writes
 _OWING = 1  # the file's user version while bytes of deleted rows are still to be overwritten
@@ -79,6 +80,22 @@ class Database:
                 if inner and self._connection.in_transaction:
                     self.execute(f"RELEASE {name}")
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """See one state of the database throughout, and stand in no writer's way; inside a transaction, see that."""
+        with self._turn:
+            if self._depth:
+                yield
+                return
+            self.execute("BEGIN")
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                if self._connection.in_transaction:
+                    self.execute("ROLLBACK")
+
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run a statement and return how many rows it changed."""
         with self._turn, self._told():
@@ -93,6 +110,16 @@ class Database:
         """Return the rows that a query answers, as tuples."""
         with self._turn, self._told():
             return self._connection.execute(sql, parameters).fetchall()
+
+    def batches(self, sql: str, parameters: Sequence[Any], size: int) -> Iterator[list[Any]]:
+        """Return the rows that a query answers, as tuples, so many at a time; the database stays this thread's."""
+        with self._turn, self._told():
+            cursor = self._connection.execute(sql, parameters)
+            try:
+                while found := cursor.fetchmany(size):
+                    yield found
+            finally:
+                cursor.close()
 
     def forget(self) -> None:
         """Have the transaction that is open leave no bytes of deleted rows, neither in the file nor in its log.
@@ -140,4 +167,7 @@ class Database:
                     f"Another process has been writing to {self.path} for {_PATIENCE:.0f} seconds.",
                     hint="wait for it to end, or end it.",
                 ) from error
-            raise StoreError(f"Cannot use {self.path}: {error}.") from error
+            damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+            kind = IntegrityError if damaged else StoreError
+            hint = disk.RESTORE if damaged else disk.remedy(error)
+            raise kind(f"Cannot use {self.path}: {error}.", hint=hint) from error

@@ -12,18 +12,19 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from coterie.errors import IntegrityError, ParameterError, StoreError
 from coterie.schema import Table
-from coterie.store.delta import Delta, File, retried
+from coterie.store import disk
+from coterie.store.delta import Delta, File, kinds, retried
 from coterie.store.parquet import GROUP_ROWS
-from coterie.store.ports import Commit
-from coterie.store.shape import conform, quoted, require_same_columns
+from coterie.store.ports import Commit, Files
+from coterie.store.shape import conform, quoted, require_no_more_columns, require_same_columns
 from coterie.store.warehouse import Warehouse, files_relation
 
 _FILE_BYTES = 64 << 20  # of a compacted file: erasing one subject rewrites at least one of them
@@ -31,11 +32,21 @@ _GRACE_HOURS = 1  # for readers that opened the files which a compaction replace
 _MEANT_FOR_URLS = re.compile(r"[%\[\]^|\\\x00-\x1f]")  # deltalake cannot work in a folder whose path has one of these
 
 
-def _integers(table: Table, column: str, values: Iterable[int]) -> list[int]:
-    """Return the values of an integer column to delete, once each."""
-    if column not in table.schema.names or not pa.types.is_integer(table.schema.field(column).type):
-        raise ParameterError.of(f"delete from {table.name}", "column", column, "an integer column of the table")
-    return sorted({int(value) for value in values})
+def _column(column: str, values: Iterable[int]) -> pa.Table:
+    """Return values of one column as rows to delete."""
+    return pa.table({column: pa.array([int(value) for value in values], pa.int64())})
+
+
+def _doomed(table: Table, rows: pa.Table) -> pa.Table:
+    """Return what rows to delete have in integer columns of the table, once each."""
+    for column in rows.column_names or [""]:
+        if column not in table.schema.names or not pa.types.is_integer(table.schema.field(column).type):
+            raise ParameterError.of(f"delete from {table.name}", "column", column, "an integer column of the table")
+    return (
+        rows.cast(pa.schema([(name, pa.int64()) for name in rows.column_names]))
+        .group_by(rows.column_names)
+        .aggregate([])
+    )
 
 
 class DeltaLake:
@@ -74,6 +85,16 @@ class DeltaLake:
             with self._writing:
                 Delta.create(self.folder / table.name, table)
             self._open(table)
+
+    def extend(self, *tables: Table) -> None:
+        """Make tables that do not exist, and give those of an older layout the columns they lack, with nulls in them.
+
+        No file is written anew. Repeating it changes nothing, also after a crash.
+        """
+        for table in tables:
+            with self._writing:
+                Delta.create(self.folder / table.name, table)
+                retried(lambda table=table: Delta.extend(self.folder / table.name, table))  # type: ignore[misc]
 
     def tables(self) -> list[str]:
         """Name every table that exists."""
@@ -116,18 +137,18 @@ class DeltaLake:
             known = files
             damaged = [(path, size) for path, size in files if _size(path) != size]
             if not damaged:
-                return [str(path) for path, _ in files] or table.empty()
+                return Files((str(path) for path, _ in files), table) if files else table.empty()
         # The list is the same at a second look, so the files were not replaced meanwhile.
         path, size = damaged[0]
         found = _size(path)
         state = "is missing" if found is None else f"has {found:,} bytes instead of {size:,}"
-        raise IntegrityError(
-            f"Table {table.name!r} is damaged: {path} {state}.", hint="restore the file from a backup."
-        )
+        raise IntegrityError(f"Table {table.name!r} is damaged: {path} {state}.", hint=disk.RESTORE)
 
     def version(self, table: Table) -> int:
         """Return a number that changes with every commit to the table."""
-        return int(self._open(table).log.version())
+        if (newest := Delta.newest(self.folder / table.name)) is not None:
+            return newest
+        return int(self._open(table).log.version())  # which says what is wrong
 
     def count(self, table: Table) -> int:
         """Return the number of rows."""
@@ -136,22 +157,26 @@ class DeltaLake:
     def delete(self, table: Table, column: str, values: Iterable[int]) -> int:
         """Delete the rows whose integer column is one of values, and their bytes. Returns the count.
 
-        Every file that is not live any more is removed, so repeating a delete that was cut short finishes it.
+        Every file that is not live any more is removed, and every entry of the log but the state of today, so
+        repeating a delete that was cut short finishes it.
         """
-        wanted = _integers(table, column, values)
-        if not wanted:
+        return self.delete_rows(table, _column(column, values))
+
+    def delete_rows(self, table: Table, rows: pa.Table) -> int:
+        """Delete the rows that equal one of ``rows`` in all of its columns, which are integers; as ``delete``."""
+        doomed = _doomed(table, rows)
+        if not doomed.num_rows:
             return 0
-        doomed = pa.table({"value": pa.array(wanted, pa.int64())})
 
         def once() -> int:
             delta = self._open(table)
             with self._engine() as warehouse:
                 warehouse.attach("doomed", doomed)
-                old, count = _holding(warehouse, delta.files(), column)
+                old, count = _holding(warehouse, delta.files(), doomed.column_names)
                 if old:
-                    listed = files_relation([path for path, _ in old])
+                    listed = files_relation([delta.blank(self._spill), *(path for path, _ in old)])
                     # Nulls stay: NOT IN would take them for unknown, and drop them.
-                    sql = f"FROM {listed} AS fact ANTI JOIN doomed ON fact.{quoted(column)} = doomed.value"
+                    sql = f"FROM {listed} AS fact ANTI JOIN doomed ON {_same(doomed.column_names)}"
                     kept = warehouse.stream(f"SELECT {_columns(table)} {sql}", rows=GROUP_ROWS)
                     batches = (batch.cast(table.schema) for batch in kept)
                     delta.commit(batches, "kept", self._file_bytes, replaced=old)
@@ -160,6 +185,7 @@ class DeltaLake:
         with self._writing:
             count = retried(once)
             self._open(table).clean_up(hours=0)
+            self._open(table).shorten()
         return count
 
     def compact(self, table: Table) -> None:
@@ -174,7 +200,7 @@ class DeltaLake:
             if len(old) <= 1 or all(path.name.startswith("sorted-") for path, _ in old):
                 return
             with self._engine() as warehouse:
-                listed = files_relation([path for path, _ in old])
+                listed = files_relation([delta.blank(self._spill), *(path for path, _ in old)])
                 order = ", ".join(quoted(name) for name in _order(table))
                 ordered = warehouse.stream(f"SELECT {_columns(table)} FROM {listed} ORDER BY {order}", rows=GROUP_ROWS)
                 batches = (batch.cast(table.schema) for batch in ordered)
@@ -184,12 +210,24 @@ class DeltaLake:
             retried(once)
             self._open(table).clean_up(_GRACE_HOURS)
 
-    def _engine(self) -> Warehouse:
-        """Return a warehouse that spills beside the tables, where there is room for another copy of them."""
-        spill = self.folder / ".spill"
-        shutil.rmtree(spill, ignore_errors=True)  # what a killed process left
-        spill.mkdir(parents=True)
-        return Warehouse(temp_directory=spill)
+    @contextmanager
+    def _engine(self) -> Iterator[Warehouse]:
+        """Open a warehouse that spills beside the tables, where there is room for another copy of them."""
+        shutil.rmtree(self._spill, ignore_errors=True)  # what a killed process left
+        try:
+            try:
+                self._spill.mkdir(parents=True)
+            except OSError as error:
+                hint = disk.remedy(error)
+                raise StoreError(f"Cannot make {self._spill}: {error.strerror or error}.", hint=hint) from error
+            with Warehouse(temp_directory=self._spill) as warehouse:
+                yield warehouse
+        finally:
+            shutil.rmtree(self._spill, ignore_errors=True)
+
+    @property
+    def _spill(self) -> Path:
+        return self.folder / ".spill"
 
     def _open(self, table: Table) -> Delta:
         return Delta(self.folder / table.name, table)
@@ -215,6 +253,18 @@ class MemoryLake:
                     self._schemas[table.name] = table.schema
                     self._rows[table.name] = []
                     self._versions[table.name] = 0
+
+    def extend(self, *tables: Table) -> None:
+        """Make tables that do not exist, and give those of an older layout the columns they lack, as nulls."""
+        with self._writing:
+            for table in tables:
+                if (stored := self._schemas.get(table.name, table.schema)) != table.schema:
+                    require_no_more_columns(table, kinds(stored), kinds(table.schema))
+                    self._schemas[table.name] = table.schema
+                    parts = self._rows[table.name]
+                    wider = [pa.concat_tables([table.empty(), part], promote_options="default") for part in parts]
+                    self._replace(table, wider)
+            self.create(*tables)
 
     def tables(self) -> list[str]:
         """Name every table that exists."""
@@ -254,10 +304,14 @@ class MemoryLake:
 
     def delete(self, table: Table, column: str, values: Iterable[int]) -> int:
         """Delete the rows whose integer column is one of values. Returns the count."""
-        wanted = pa.array(_integers(table, column, values), table.schema.field(column).type)
+        return self.delete_rows(table, _column(column, values))
+
+    def delete_rows(self, table: Table, rows: pa.Table) -> int:
+        """Delete the rows that equal one of ``rows`` in all of its columns, which are integers; as ``delete``."""
+        doomed = _doomed(table, rows)
         with self._writing:
             before: int = self.count(table)
-            kept = [part.filter(pc.invert(pc.is_in(part[column], wanted))) for part in self._parts(table)]
+            kept = [_without(part, doomed) for part in self._parts(table)]
             count: int = before - sum(part.num_rows for part in kept)
             if count:
                 self._replace(table, kept)
@@ -273,9 +327,7 @@ class MemoryLake:
         if table.name not in self._schemas:
             raise StoreError(f"There is no table {table.name!r} in memory.")
         stored = self._schemas[table.name]
-        require_same_columns(
-            table, [(f.name, str(f.type)) for f in stored], [(f.name, str(f.type)) for f in table.schema]
-        )
+        require_same_columns(table, kinds(stored), kinds(table.schema))
         return self._rows[table.name]
 
     def _replace(self, table: Table, parts: list[pa.Table]) -> None:
@@ -293,12 +345,27 @@ def _order(table: Table) -> list[str]:
     return [name for name in (*by_subject, *table.key) if name in table.schema.names] or table.schema.names
 
 
-def _holding(warehouse: Warehouse, files: list[File], column: str) -> tuple[list[File], int]:
+def _same(columns: Sequence[str]) -> str:
+    return " AND ".join(f"fact.{quoted(name)} = doomed.{quoted(name)}" for name in columns)
+
+
+def _without(rows: pa.Table, doomed: pa.Table) -> pa.Table:
+    """Return rows but those that equal a doomed one in all of its columns; nulls equal nothing."""
+    numbered = (
+        rows.select(doomed.column_names)
+        .cast(doomed.schema)
+        .append_column("#", pa.array(range(rows.num_rows), pa.int64()))
+    )
+    kept = numbered.join(doomed, doomed.column_names, join_type="left anti")["#"].combine_chunks()
+    return rows.take(kept.sort())
+
+
+def _holding(warehouse: Warehouse, files: list[File], columns: Sequence[str]) -> tuple[list[File], int]:
     """Return the files that hold doomed rows, and how many such rows there are."""
     if not files:
         return [], 0
     listed = files_relation([path for path, _ in files], "filename = true")
-    sql = f"FROM {listed} AS fact SEMI JOIN doomed ON fact.{quoted(column)} = doomed.value GROUP BY filename"
+    sql = f"FROM {listed} AS fact SEMI JOIN doomed ON {_same(columns)} GROUP BY filename"
     found = warehouse.query(f"SELECT filename, count(*) AS rows {sql}")
     names = {Path(name).name for name in found["filename"].to_pylist()}
     return [file for file in files if file[0].name in names], sum(found["rows"].to_pylist())

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +49,33 @@ class Holder:
             if self.host == socket.gethostname()
             else "wait for it to end; if that machine is gone for good: coterie unlock.",
         )
+
+
+class Turns:
+    """Which thread of this process holds which lease."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: dict[str, int] = {}
+
+    def held(self, name: str) -> bool:
+        """Tell whether any thread holds a name."""
+        return name in self._threads
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[bool]:
+        """Hold a name; the answer says whether this thread did not hold it before."""
+        me = threading.get_ident()
+        with self._lock:
+            first = name not in self._threads
+            if self._threads.setdefault(name, me) != me:
+                raise Holder.here().refusal(name)
+        try:
+            yield first
+        finally:
+            if first:
+                with self._lock:
+                    del self._threads[name]
 
 
 def _started(pid: int) -> str | None:

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from coterie.errors import IntegrityError, MissingColumnError, ParameterError, StoreError
-from coterie.schema import TIME, Table
+from coterie.errors import IntegrityError, StoreError
+from coterie.schema import Table
+from coterie.store.columns import columns_of, decoded, encoded, filled, typed, typed_each, whole
 from coterie.store.database import Database
-from coterie.store.lease import Holder
-from coterie.store.shape import conform, quoted, require_same_columns
+from coterie.store.lease import Holder, Turns
+from coterie.store.shape import conform, quoted, require_no_more_columns, require_same_columns
 
-# SQLite keeps the declared word as it is and stores what it is given: booleans and times are integers.
-_TYPES = {
-    pa.int64(): "INTEGER",
-    pa.float64(): "DOUBLE",
-    pa.bool_(): "BOOLEAN",
-    pa.string(): "TEXT",
-    pa.binary(): "BLOB",
-    TIME: "TIMESTAMP",
-}
 _BATCH = 100_000  # rows that are Python objects at one time
+_FETCHED = 2_000  # rows that are read at one time: more are slower, for they are not in the processor's cache
 _LEASES = "leases of this ledger"
 
 Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
@@ -45,22 +38,43 @@ class SqliteLedger:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._database = Database(path)
-        self._leases = _Turns()
+        self._leases = Turns()
+        self._left: set[str] = set()  # leases that were given up and stand in the file all the same
         columns = "name TEXT PRIMARY KEY, host TEXT, pid INTEGER, started TEXT"
         self._database.execute(f"CREATE TABLE IF NOT EXISTS {quoted(_LEASES)} ({columns})")
 
     def create(self, *tables: Table) -> None:
         """Make tables that do not exist yet; existing ones must have the same columns."""
+        missing = []
+        for table in tables:
+            if stored := self._stored(table):
+                require_same_columns(table, stored, columns_of(table))
+            else:
+                missing.append(table)
+        if missing:  # a reader of a shop that is complete waits for no writer
+            with self.transaction():
+                for table in missing:
+                    self._make(table, table.name)
+
+    def extend(self, *tables: Table) -> None:
+        """Make tables that do not exist, and give those of an older layout the columns they lack, with nulls in them.
+
+        A table whose key has changed is written anew, and the new columns of its key hold what is nothing of their
+        type: an empty text, 0. All of it is done or none.
+        """
         with self.transaction():
             for table in tables:
-                declared = _declared(table)
-                if stored := self._stored(table):
-                    require_same_columns(table, stored, declared)
+                if not (stored := self._stored(table)):
+                    self._make(table, table.name)
                     continue
-                columns = [f"{quoted(n)} {kind}{' NOT NULL' if n in table.key else ''}" for n, kind in declared]
-                key = ", ".join(map(quoted, table.key))
-                body = f"{', '.join(columns)}, PRIMARY KEY ({key})"
-                self._database.execute(f"CREATE TABLE {quoted(table.name)} ({body}) WITHOUT ROWID")
+                declared = columns_of(table)
+                require_no_more_columns(table, stored, declared)
+                lacking = [pair for pair in declared if pair not in stored]
+                if self._key(table) != list(table.key):
+                    self._renew(table, {name for name, _ in stored})
+                    continue
+                for name, kind in lacking:
+                    self._database.execute(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(name)} {kind}")
 
     def tables(self) -> list[str]:
         """Name every table that exists."""
@@ -84,38 +98,47 @@ class SqliteLedger:
         """Add rows, replacing those with the same key; of several with one key, the last stays."""
         return self._write(table, rows, "INSERT OR REPLACE")
 
-    def delete(self, table: Table, column: str, values: Iterable[Any]) -> int:
+    def add(self, table: Table, rows: Rows) -> int:
+        """Add rows whose key does not exist yet, and leave the others as they are. Returns how many are new."""
+        rows = conform(table, rows)
+        if any(rows[name].null_count for name in table.key):  # which SQLite would leave out without a word
+            raise IntegrityError(f"Table {table.name!r}: a key is missing.")
+        count = f"SELECT COUNT(*) FROM {quoted(table.name)}"
+        with self._database.transaction():
+            ((before,),) = self._database.rows(count)
+            self._write(table, rows, "INSERT OR IGNORE")
+            return int(self._database.rows(count)[0][0]) - int(before)
+
+    def delete(self, table: Table, column: str, values: Iterable[Any], *, overwrite: bool = True) -> int:
         """Delete the rows whose column is one of values; their bytes are overwritten. Returns the count.
 
-        Inside a transaction the bytes go when it is committed. That rewrites the whole file.
+        Inside a transaction the bytes go when it is committed. That rewrites the whole file, so without ``overwrite``
+        they are left to the next deletion.
         """
-        wanted = _encoded(_values(table, column, values))
+        wanted = encoded(typed(table, column, values))
         self._require(table)
         with self._database.transaction():
             sql = f"DELETE FROM {quoted(table.name)} WHERE {quoted(column)} = ?"
             count = self._database.execute_many(sql, [(value,) for value in wanted])
-            if count > 0:
+            if count > 0 and overwrite:
                 self._database.forget()
         return max(count, 0)
 
     def read(self, table: Table, **equals: Any) -> pa.Table:
         """Return the rows that match, in the order of the key, in the table's schema; None matches null."""
         self._require(table)
-        wanted = _equal(table, equals)
+        wanted = typed_each(table, equals)
         where = " AND ".join(f"{quoted(name)} IS ?" for name in wanted) or "TRUE"
         names = ", ".join(map(quoted, table.schema.names))
         order = ", ".join(map(quoted, table.key))
         sql = f"SELECT {names} FROM {quoted(table.name)} WHERE {where} ORDER BY {order}"
-        found = self._database.rows(sql, [_encoded(value)[0] for value in wanted.values()])
-        if not found:
-            return table.empty()
-        return pa.table(
-            [
-                _decoded(column, field.type)
-                for column, field in zip(zip(*found, strict=True), table.schema, strict=True)
-            ],
-            schema=table.schema,
-        )
+        batches = []
+        # Rows become columns a few at a time: all of them at once would be many millions of objects.
+        for found in self._database.batches(sql, [encoded(value)[0] for value in wanted.values()], _FETCHED):
+            columns = zip(zip(*found, strict=True), table.schema, strict=True)
+            arrays = [decoded(column, field.type) for column, field in columns]
+            batches.append(pa.RecordBatch.from_arrays(arrays, schema=table.schema))
+        return pa.Table.from_batches(batches, schema=table.schema).combine_chunks()
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
@@ -132,14 +155,19 @@ class SqliteLedger:
             with self._database.transaction():
                 sql = f"SELECT host, pid, started FROM {quoted(_LEASES)} WHERE name = ?"
                 for row in self._database.rows(sql, [name]):
-                    if (holder := Holder(*row)).lives():
+                    if (holder := Holder(*row)).lives() and not (holder == me and name in self._left):
                         raise holder.refusal(name)
                 sql = f"INSERT OR REPLACE INTO {quoted(_LEASES)} VALUES (?, ?, ?, ?)"
                 self._database.execute(sql, [name, me.host, me.pid, me.started])
             try:
                 yield
             finally:
-                self._database.execute(f"DELETE FROM {quoted(_LEASES)} WHERE name = ?", [name])
+                self._leave(name)
+
+    def held(self, name: str) -> bool:
+        """Tell whether a live process holds the lease of that name, this one included; changes nothing."""
+        rows = self._database.rows(f"SELECT host, pid, started FROM {quoted(_LEASES)} WHERE name = ?", [name])
+        return any(Holder(*row).lives() for row in rows)
 
     def release(self, name: str) -> bool:
         """Remove a lease that a process on a machine that is gone has left; False when there is none."""
@@ -154,17 +182,53 @@ class SqliteLedger:
 
     def close(self) -> None:
         """Release the ledger; a closed ledger is opened anew by its class."""
+        for name in list(self._left):
+            self._leave(name)
         self._database.close()
 
+    def _leave(self, name: str) -> None:
+        """Give a lease up; on a disk that is full that is owed until the next lease or the closing of the ledger."""
+        self._left.add(name)
+        with suppress(StoreError):
+            self._database.execute(f"DELETE FROM {quoted(_LEASES)} WHERE name = ?", [name])
+            self._left.remove(name)
+
     def _write(self, table: Table, rows: Rows, verb: str) -> int:
-        rows = _whole(conform(table, rows))
+        rows = whole(conform(table, rows))
         self._require(table)
         marks = ", ".join("?" * rows.num_columns)
         sql = f"{verb} INTO {quoted(table.name)} ({', '.join(map(quoted, rows.column_names))}) VALUES ({marks})"
         with self._database.transaction():
             for batch in rows.to_batches(max_chunksize=_BATCH):
-                self._database.execute_many(sql, zip(*map(_encoded, batch.columns), strict=True))
+                self._database.execute_many(sql, zip(*map(encoded, batch.columns), strict=True))
         return int(rows.num_rows)
+
+    def _make(self, table: Table, name: str) -> None:
+        """Make a table, under a name that may be for the time being."""
+        declared = columns_of(table)
+        columns = [f"{quoted(n)} {kind}{' NOT NULL' if n in table.key else ''}" for n, kind in declared]
+        key = ", ".join(map(quoted, table.key))
+        body = f"{', '.join(columns)}, PRIMARY KEY ({key})"
+        self._database.execute(f"CREATE TABLE IF NOT EXISTS {quoted(name)} ({body}) WITHOUT ROWID")
+
+    def _key(self, table: Table) -> list[str]:
+        sql = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk"
+        return [name for (name,) in self._database.rows(sql, [table.name])]
+
+    def _renew(self, table: Table, stored: set[str]) -> None:
+        """Write a table anew under its new key."""
+        values = []
+        for name, kind in columns_of(table):
+            empty = {"TEXT": "''", "BLOB": "x''"}.get(kind, "0") if name in table.key else "NULL"
+            values.append(quoted(name) if name in stored else empty)
+        made, names = f"{table.name} made anew", ", ".join(map(quoted, table.schema.names))
+        self._make(table, made)
+        self._database.execute(
+            f"INSERT INTO {quoted(made)} ({names}) SELECT {', '.join(values)} FROM {quoted(table.name)}"
+        )
+        self._database.execute(f"DROP TABLE {quoted(table.name)}")
+        self._database.execute(f"ALTER TABLE {quoted(made)} RENAME TO {quoted(table.name)}")
+        self._database.forget()  # the old rows may have pages of their own until then
 
     def _stored(self, table: Table) -> list[tuple[str, str]]:
         return self._database.rows("SELECT name, type FROM pragma_table_info(?)", [table.name])
@@ -172,7 +236,15 @@ class SqliteLedger:
     def _require(self, table: Table) -> None:
         if not (stored := self._stored(table)):
             raise StoreError(f"There is no table {table.name!r} in {self._database.path}.")
-        require_same_columns(table, stored, _declared(table))
+        require_same_columns(table, stored, columns_of(table))
+
+
+def without_leases(copy: sqlite3.Connection) -> None:
+    """Remove from a copy of a ledger who was writing to the original; other databases stay as they are."""
+    sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    if copy.execute(sql, [_LEASES]).fetchall():
+        copy.execute(f"DELETE FROM {quoted(_LEASES)}")
+        copy.commit()
 
 
 class MemoryLedger:
@@ -182,15 +254,26 @@ class MemoryLedger:
         self._columns: dict[str, list[tuple[str, str]]] = {}
         self._rows: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {}
         self._turn = threading.RLock()
-        self._leases = _Turns()
+        self._leases = Turns()
 
     def create(self, *tables: Table) -> None:
         """Make tables that do not exist yet; existing ones must have the same columns."""
         with self.transaction():
             for table in tables:
-                declared = _declared(table)
+                declared = columns_of(table)
                 require_same_columns(table, self._columns.setdefault(table.name, declared), declared)
                 self._rows.setdefault(table.name, {})
+
+    def extend(self, *tables: Table) -> None:
+        """Make tables that do not exist, and give those of an older layout the columns they lack, as nulls."""
+        with self.transaction():
+            for table in tables:
+                if table.name in self._rows:
+                    require_no_more_columns(table, self._columns[table.name], columns_of(table))
+                    self._columns[table.name] = columns_of(table)
+                    rows = [filled(row, table) for row in self._rows[table.name].values()]
+                    self._rows[table.name] = {tuple(row[name] for name in table.key): row for row in rows}
+            self.create(*tables)
 
     def tables(self) -> list[str]:
         """Name every table that exists."""
@@ -216,9 +299,17 @@ class MemoryLedger:
         """Add rows, replacing those with the same key; of several with one key, the last stays."""
         return self._write(table, rows, replace=True)
 
-    def delete(self, table: Table, column: str, values: Iterable[Any]) -> int:
+    def add(self, table: Table, rows: Rows) -> int:
+        """Add rows whose key does not exist yet, and leave the others as they are. Returns how many are new."""
+        with self.transaction():
+            known = self._require(table)
+            keyed = [(tuple(row[name] for name in table.key), row) for row in conform(table, rows).to_pylist()]
+            new = {key: row for key, row in reversed(keyed) if key not in known}  # of several, the first
+            return self._write(table, list(new.values()), replace=False)
+
+    def delete(self, table: Table, column: str, values: Iterable[Any], *, overwrite: bool = True) -> int:
         """Delete the rows whose column is one of values. Returns the count."""
-        wanted = set(_values(table, column, values).to_pylist())
+        wanted = set(typed(table, column, values).to_pylist())
         with self._turn:
             rows = self._require(table)
             doomed = [key for key, row in rows.items() if row[column] is not None and row[column] in wanted]
@@ -230,7 +321,7 @@ class MemoryLedger:
         """Return the rows that match, in the order of the key, in the table's schema; None matches null."""
         with self._turn:
             rows = self._require(table)
-            wanted = {name: value[0].as_py() for name, value in _equal(table, equals).items()}
+            wanted = {name: value[0].as_py() for name, value in typed_each(table, equals).items()}
             found = [key for key, row in rows.items() if all(row[name] == value for name, value in wanted.items())]
             # As SQLite orders: numbers by size, text by its UTF-8 bytes.
             found.sort(key=lambda key: tuple(part.encode() if isinstance(part, str) else part for part in key))
@@ -242,6 +333,10 @@ class MemoryLedger:
         with self._leases.hold(name):
             yield
 
+    def held(self, name: str) -> bool:
+        """Tell whether a thread of this process holds the lease of that name."""
+        return self._leases.held(name)
+
     def release(self, name: str) -> bool:
         """Return False: a ledger in memory dies with its process, and so do its leases."""
         return False
@@ -250,7 +345,7 @@ class MemoryLedger:
         """Release the ledger."""
 
     def _write(self, table: Table, rows: Rows, *, replace: bool) -> int:
-        fresh = _whole(conform(table, rows)).to_pylist()
+        fresh = whole(conform(table, rows)).to_pylist()
         with self.transaction():
             kept = self._require(table)
             for row in fresh:
@@ -265,78 +360,5 @@ class MemoryLedger:
     def _require(self, table: Table) -> dict[tuple[Any, ...], dict[str, Any]]:
         if table.name not in self._rows:
             raise StoreError(f"There is no table {table.name!r} in memory.")
-        require_same_columns(table, self._columns[table.name], _declared(table))
+        require_same_columns(table, self._columns[table.name], columns_of(table))
         return self._rows[table.name]
-
-
-class _Turns:
-    """Which thread of this process holds which lease."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._threads: dict[str, int] = {}
-
-    @contextmanager
-    def hold(self, name: str) -> Iterator[bool]:
-        """Hold a name; the answer says whether this thread did not hold it before."""
-        me = threading.get_ident()
-        with self._lock:
-            first = name not in self._threads
-            if self._threads.setdefault(name, me) != me:
-                raise Holder.here().refusal(name)
-        try:
-            yield first
-        finally:
-            if first:
-                with self._lock:
-                    del self._threads[name]
-
-
-def _declared(table: Table) -> list[tuple[str, str]]:
-    """Return the columns of a table with the words that SQLite declares them by."""
-    if not table.key:
-        raise ParameterError.of(f"table {table.name}", "key", table.key, "one column at least")
-    for field in table.schema:
-        if field.type not in _TYPES:
-            allowed = ", ".join(map(str, _TYPES))
-            raise ParameterError.of(f"table {table.name}", field.name, str(field.type), f"one of {allowed}")
-    return [(field.name, _TYPES[field.type]) for field in table.schema]
-
-
-def _whole(rows: pa.Table) -> pa.Table:
-    """Return rows with null for NaN, which SQLite cannot tell from it."""
-    for i, field in enumerate(rows.schema):
-        if pa.types.is_floating(field.type):
-            number = rows.column(i)
-            rows = rows.set_column(i, field, pc.if_else(pc.is_nan(number), pa.scalar(None, field.type), number))
-    return rows
-
-
-def _values(table: Table, column: str, values: Iterable[Any]) -> pa.Array:
-    """Return values in the type of a column."""
-    if column not in table.schema.names:
-        raise MissingColumnError.of(f"Table {table.name!r}", [column], table.schema.names)
-    kind = table.schema.field(column).type
-    try:
-        return pa.array(values if isinstance(values, pa.Array) else list(values), kind)
-    except (pa.ArrowException, TypeError, OverflowError):
-        raise ParameterError.of(f"table {table.name}", column, "values that do not fit", str(kind)) from None
-
-
-def _equal(table: Table, equals: Mapping[str, Any]) -> dict[str, pa.Array]:
-    return {name: _values(table, name, [value]) for name, value in equals.items()}
-
-
-def _encoded(column: pa.Array) -> list[Any]:
-    """Return a column as what SQLite stores."""
-    if column.type == TIME:
-        column = column.cast(pa.int64())
-    values: list[Any] = column.to_pylist()
-    return values
-
-
-def _decoded(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """Return what SQLite stores as a column."""
-    if kind == TIME or kind == pa.bool_():
-        return pa.array(values, pa.int64()).cast(kind)
-    return pa.array(values, kind)

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from coterie.schema import Table
+
 GROUP_ROWS = 122_880  # DuckDB's unit of parallel reading
 _SAMPLE = 20_000  # rows that tell whether a text repeats itself
 
@@ -54,20 +56,27 @@ def _repeated(batch: pa.RecordBatch) -> list[str]:
     return [name for name in texts if pc.count_distinct(sample[name]).as_py() < sample.num_rows / 2]
 
 
-def indexed(schema: pa.Schema) -> list[str]:
-    """Name the columns whose extremes may be kept in the log, which outlives deleted rows: never text."""
-    return [field.name for field in schema if pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type)]
+def indexed(table: Table) -> list[str]:
+    """Name the columns whose extremes may be kept in the log, which outlives deleted rows: no text, and no subject."""
+    about = set(table.properties.get("subjects", (table.subject,)))
+    return [
+        field.name
+        for field in table.schema
+        if (pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type)) and field.name not in about
+    ]
 
 
-def statistics(path: Path, schema: pa.Schema) -> str:
+def statistics(path: Path, table: Table) -> str:
     """Return what the log says about a file: how many rows, and the extremes of the indexed columns."""
     found = pq.read_metadata(path)
     names = [found.schema.column(i).path for i in range(found.num_columns)]
-    groups = [found.row_group(i) for i in range(found.num_row_groups)]
+    groups = [found.row_group(i) for i in range(found.num_row_groups) if found.row_group(i).num_rows]
     low: dict[str, Any] = {}
     high: dict[str, Any] = {}
     nulls: dict[str, int] = {}
-    for name in indexed(schema):
+    for name in indexed(table):
+        if name not in names:  # a file of an older layout
+            continue
         parts = [group.column(names.index(name)).statistics for group in groups]
         nulls[name] = sum(part.null_count for part in parts)
         if extremes := [part for part in parts if part.has_min_max]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,11 +40,26 @@ class Commit:
     version: int
 
 
+class Files(list[str]):
+    """The live files of a table, with the table, so that whoever reads them may ask again when some are removed."""
+
+    def __init__(self, paths: Iterable[str], table: Table) -> None:
+        super().__init__(paths)
+        self.table = table
+
+
 class Ledger(Protocol):
     """Small tables with transactions: every change inside ``transaction()`` is kept together or not at all."""
 
     def create(self, *tables: Table) -> None:
         """Make tables that do not exist yet; existing ones must have the same columns."""
+
+    def extend(self, *tables: Table) -> None:
+        """Make tables that do not exist, and give those of an older layout the columns they lack, with nulls in them.
+
+        A table whose key has changed is written anew, and the new columns of its key hold what is nothing of their
+        type: an empty text, 0. Repeating it changes nothing. Any other difference raises StoreError.
+        """
 
     def tables(self) -> list[str]:
         """Name every table that exists."""
@@ -57,14 +73,23 @@ class Ledger(Protocol):
     def put(self, table: Table, rows: pa.Table | Sequence[Mapping[str, Any]]) -> int:
         """Add rows, replacing those with the same key."""
 
-    def delete(self, table: Table, column: str, values: Iterable[Any]) -> int:
-        """Delete the rows whose column is one of values; their bytes are overwritten. Returns the count."""
+    def add(self, table: Table, rows: pa.Table | Sequence[Mapping[str, Any]]) -> int:
+        """Add rows whose key does not exist yet, and leave the others as they are. Returns how many are new."""
+
+    def delete(self, table: Table, column: str, values: Iterable[Any], *, overwrite: bool = True) -> int:
+        """Delete the rows whose column is one of values; their bytes are overwritten. Returns the count.
+
+        Without ``overwrite`` the bytes may stay until the next deletion that overwrites.
+        """
 
     def read(self, table: Table, **equals: Any) -> pa.Table:
         """Return the rows that match, in the order of the key, in the table's schema."""
 
     def lease(self, name: str) -> AbstractContextManager[None]:
         """Hold the one lease of that name; raises ShopLockedError while another live process holds it."""
+
+    def held(self, name: str) -> bool:
+        """Tell whether a live process holds the lease of that name, this one included; changes nothing."""
 
     def release(self, name: str) -> bool:
         """Remove a lease that a process on a machine that is gone has left; False when there is none.
@@ -84,7 +109,7 @@ class Vault(Protocol):
         """Return the subject key of each identifier, making new random ones where there is none yet.
 
         ``identifiers`` has the columns ``kind`` and ``value`` (already normalised, no nulls); the answer is int64 of
-        the same length. Repeating the call gives the same keys.
+        the same length, null where the identifier is suppressed. Repeating the call gives the same keys.
         """
 
     def find(self, kind: str, value: str) -> int | None:
@@ -93,17 +118,55 @@ class Vault(Protocol):
     def reveal(self, subjects: Iterable[int]) -> pa.Table:
         """Return ``subject, kind, value`` in the clear for the given subjects."""
 
+    def kinds(self, subjects: Iterable[int]) -> pa.Table:
+        """Return ``subject, kind`` of the given subjects that are kept, in the order of the keys; reveals no value."""
+
     def seal(self, values: Sequence[bytes]) -> list[bytes]:
         """Encrypt values that must be kept readable for us and unreadable for a thief, such as quarantined rows."""
 
     def unseal(self, values: Sequence[bytes]) -> list[bytes]:
         """Decrypt what ``seal`` made; raises IntegrityError when a value was changed."""
 
-    def erase(self, subjects: Iterable[int]) -> int:
-        """Forget the identifiers of subjects, down to the bytes. Returns how many identifiers were erased."""
+    def erase(self, subjects: Iterable[int], *, now: datetime | None = None) -> int:
+        """Forget the identifiers of subjects, down to the bytes, and suppress them, in one step.
+
+        Of each its keyed hash stays, with the moment (naive UTC; None is the present; one of its own for each call), to
+        keep the person out: neither its value nor its subject. Returns how many identifiers were erased.
+        """
+
+    def strangers(self, subjects: Iterable[int]) -> list[int]:
+        """Return those of the subject keys that stand for no identifier that is kept, once each, ascending."""
+
+    def suppressed(self, identifiers: pa.Table) -> pa.Array:
+        """Return for each identifier whether its person asked to be forgotten; makes nothing.
+
+        ``identifiers`` as for ``subjects``; the answer is boolean, of the same length. Ask before ``subjects``, so that
+        no other identifier of a row that names a suppressed one gets a subject.
+        """
+
+    def suppressions(self) -> pa.Table:
+        """Return ``digest, at``: the keyed hash of every suppressed identifier, and since when (naive UTC)."""
+
+    def suppress(self, digests: Iterable[bytes], *, now: datetime | None = None) -> list[int]:
+        """Suppress identifiers by their keyed hashes, and return the subjects that are still kept under these.
+
+        For a shop restored from a backup that is older than a request to be forgotten.
+        """
+
+    def readmit(self, kind: str, value: str) -> int:
+        """Take an identifier off the suppressed ones, with all that came in the same step (one person's); the bytes go.
+
+        Returns how many were taken off: 0 when it was not among them.
+        """
 
     def count(self) -> int:
         """Return how many identifiers are kept."""
+
+    def content_hash(self) -> str:
+        """Return one SHA-256, in hexadecimal, of which subject stands for which identifier and what is suppressed.
+
+        It is the same for equal content under one key, however it is sealed, and tells nothing of it.
+        """
 
     def close(self) -> None:
         """Release the vault."""
@@ -114,6 +177,12 @@ class Lake(Protocol):
 
     def create(self, *tables: Table) -> None:
         """Make tables that do not exist yet; existing ones must have the same columns."""
+
+    def extend(self, *tables: Table) -> None:
+        """Make tables that do not exist, and give those of an older layout the columns they lack, with nulls in them.
+
+        Repeating it changes nothing. Any other difference raises StoreError.
+        """
 
     def tables(self) -> list[str]:
         """Name every table that exists."""
@@ -134,7 +203,13 @@ class Lake(Protocol):
         """Return the number of rows."""
 
     def delete(self, table: Table, column: str, values: Iterable[int]) -> int:
-        """Delete the rows whose integer column is one of values, and their bytes. Returns the count."""
+        """Delete the rows whose integer column is one of values, and their bytes. Returns the count.
+
+        Nothing that an earlier state of the table is told by stays either, such as the extremes of its columns.
+        """
+
+    def delete_rows(self, table: Table, rows: pa.Table) -> int:
+        """Delete the rows that equal one of ``rows`` in all of its columns, which are integers; as ``delete``."""
 
     def compact(self, table: Table) -> None:
         """Rewrite many small files as few, sorted by subject and time; readers see the same rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import pyarrow as pa
 
@@ -62,6 +62,18 @@ def require_same_columns(table: Table, stored: Sequence[tuple[str, str]], declar
     """Raise StoreError, naming the columns, unless a stored table has the declared columns: pairs of name and type."""
     if sorted(stored) == sorted(declared):
         return
+    _refuse(table, stored, declared)
+
+
+def require_no_more_columns(
+    table: Table, stored: Sequence[tuple[str, str]], declared: Sequence[tuple[str, str]]
+) -> None:
+    """Raise StoreError unless the declared columns are those of the stored table and perhaps some more."""
+    if not set(stored) <= set(declared):
+        _refuse(table, stored, [pair for pair in declared if pair[0] in dict(stored)])
+
+
+def _refuse(table: Table, stored: Sequence[tuple[str, str]], declared: Sequence[tuple[str, str]]) -> NoReturn:
     there, wanted = dict(stored), dict(declared)
     parts = [f"{name} is missing" for name in wanted if name not in there]
     parts += [f"{name} is not known" for name in there if name not in wanted]

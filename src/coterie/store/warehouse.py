@@ -21,7 +21,8 @@ import pyarrow as pa
 
 from coterie.errors import CoterieError, DataError, StoreError
 from coterie.schema import Table
-from coterie.store.ports import Lake
+from coterie.store import disk
+from coterie.store.ports import Files, Lake
 from coterie.store.shape import quoted as quoted
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ T = TypeVar("T")
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 _SHARE = 0.5  # of the machine's memory; the rest is for Arrow, the models and the user
+_ATTEMPTS = 10  # at a query whose files are removed under it
 _SHOWN = 2_000  # characters of SQL in an error message
 _STAGED = "arrow rows being taken in"
 
@@ -100,7 +102,8 @@ class Warehouse:
         try:
             self._spill = tempfile.mkdtemp(prefix="coterie-", dir=temp_directory)
         except OSError as error:
-            raise StoreError(f"Cannot make a folder for temporary files: {error}.") from error
+            hint = disk.remedy(error)
+            raise StoreError(f"Cannot make a folder for temporary files: {error}.", hint=hint) from error
         settings: dict[str, Any] = {
             "threads": threads or _cores(),
             "memory_limit": memory_limit or f"{int(_memory() * _SHARE) // 1024}KiB",
@@ -117,10 +120,16 @@ class Warehouse:
         except duckdb.Error as error:
             shutil.rmtree(self._spill, ignore_errors=True)
             raise StoreError(f"DuckDB does not start: {error}.") from error
+        self._shown: dict[str, tuple[str, Files]] = {}  # views of the lake's files: which columns, and of which files
         # Python sees a signal only between two of its own instructions, so the query runs beside the thread that waits.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="warehouse")
         self._closed = False
         self._sweep = weakref.finalize(self, shutil.rmtree, self._spill, True)
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of its temporary files, readable by its owner alone; it goes when the warehouse is closed."""
+        return Path(self._spill)
 
     def attach(self, name: str, source: Sequence[str | os.PathLike[str]] | pa.Table) -> None:
         """Show Parquet files or an Arrow table under a name, in place of what had that name.
@@ -135,10 +144,14 @@ class Warehouse:
             raise StoreError(
                 f"Cannot attach {name!r}: the list of files is empty.", hint="attach a typed Arrow table with no rows."
             )
-        self.view(name, f"SELECT * FROM {files_relation(source)}")
+        self._show(name, "*", source)
 
     def attach_tables(self, *tables: Table) -> None:
-        """Show tables of the lake under their names, with the columns of their schema and as they are now."""
+        """Show tables of the lake under their names, with the columns of their schema and as they are now.
+
+        Where another process deletes rows, and so removes files, a query that meets a missing file shows the tables
+        again, as they are then, and is repeated; so it is with files of the lake that were given to ``attach``.
+        """
         if self.lake is None:
             raise StoreError("This warehouse has no lake to attach tables of.")
         for table in tables:
@@ -146,8 +159,7 @@ class Warehouse:
             if isinstance(source, pa.Table):
                 self._take_in(table.name, source)
             else:
-                columns = ", ".join(quoted(column) for column in table.schema.names)
-                self.view(table.name, f"SELECT {columns} FROM {files_relation(source)}")
+                self._show(table.name, ", ".join(quoted(column) for column in table.schema.names), source)
 
     def temporary(self, name: str, rows: pa.Table) -> Temporary:
         """Show an Arrow table under a name until the answer's ``with`` block ends (or else until ``close``)."""
@@ -157,15 +169,11 @@ class Warehouse:
     def view(self, name: str, sql: str | Expression) -> None:
         """Show a query under a name, in place of what had that name."""
         text = _text(sql)
-
-        def work() -> None:
-            self._drop(name, unless="VIEW")
-            self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {text}")
-
-        self._run(work, text)
+        self._run(self._viewing(name, text), text)
 
     def drop(self, name: str) -> None:
         """Remove a view or table of the warehouse; removing what is not there does nothing."""
+        self._shown.pop(name, None)
         self._run(lambda: self._drop(name), f"DROP {name}")
 
     def names(self) -> list[str]:
@@ -219,7 +227,7 @@ class Warehouse:
 
         def batches() -> Iterator[pa.RecordBatch]:
             try:
-                while (batch := self._run(lambda: next(reader, None), text, cursor)) is not None:
+                while (batch := self._once(lambda: next(reader, None), text, cursor)) is not None:
                     yield batch
             finally:
                 cursor.close()
@@ -240,7 +248,40 @@ class Warehouse:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def _show(self, name: str, columns: str, files: Sequence[str | os.PathLike[str]]) -> None:
+        """Show files, or those that stand for them by now where some were removed meanwhile."""
+        for attempt in range(_ATTEMPTS):
+            text = f"SELECT {columns} FROM {files_relation(files)}"
+            try:
+                self._once(self._viewing(name, text), text)
+                break
+            except StoreError as error:
+                if not isinstance(error.__cause__, duckdb.IOException) or attempt == _ATTEMPTS - 1:
+                    raise
+                if not isinstance(files, Files) or self.lake is None:
+                    raise
+                source = self.lake.source(files.table)
+                if isinstance(source, pa.Table):
+                    self._take_in(name, source)
+                    return
+                if source == files:
+                    raise
+                files = source
+        if isinstance(files, Files):
+            self._shown[name] = columns, files
+
+    def _viewing(self, name: str, text: str) -> Callable[[], None]:
+        self._shown.pop(name, None)
+
+        def work() -> None:
+            self._drop(name, unless="VIEW")
+            self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {text}")
+
+        return work
+
     def _take_in(self, name: str, rows: pa.Table) -> None:
+        self._shown.pop(name, None)
+
         def work() -> None:
             self._drop(name, unless="BASE TABLE")
             self._connection.register(_STAGED, rows)
@@ -259,6 +300,16 @@ class Warehouse:
                 self._connection.execute(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} {quoted(name)}")
 
     def _run(self, work: Callable[[], T], text: str, connection: duckdb.DuckDBPyConnection | None = None) -> T:
+        """Do work beside the caller's thread, and again where files that it reads were removed meanwhile."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._once(work, text, connection)
+            except StoreError as error:
+                if not isinstance(error.__cause__, duckdb.IOException) or not self._shown_again():
+                    raise
+        return self._once(work, text, connection)
+
+    def _once(self, work: Callable[[], T], text: str, connection: duckdb.DuckDBPyConnection | None = None) -> T:
         if self._closed:
             raise StoreError("This warehouse is closed.", hint="open the shop again; write reports while it is open.")
         future = self._worker.submit(work)
@@ -271,6 +322,23 @@ class Warehouse:
             raise
         except (duckdb.Error, pa.ArrowInvalid, RuntimeError, OSError) as error:
             _raise(error, text)
+
+    def _shown_again(self) -> bool:
+        """Show the tables of the lake whose files are others by now, and say whether there were any.
+
+        Raises IntegrityError, which names the file, when one is missing that should be there.
+        """
+        if self.lake is None:
+            return False
+        changed = False
+        for name, (columns, files) in list(self._shown.items()):
+            source = self.lake.source(files.table)
+            if isinstance(source, pa.Table):
+                self._take_in(name, source)
+            elif source != files:
+                self._show(name, columns, source)
+            changed = changed or isinstance(source, pa.Table) or source != files
+        return changed
 
 
 class Temporary:
@@ -305,7 +373,7 @@ def _raise(error: Exception, sql: str) -> NoReturn:
     said = str(error).split("\n\nLINE ")[0].strip()
     shown = sql if len(sql) <= _SHOWN else f"{sql[:_SHOWN]} … ({len(sql):,} characters)"
     if said.startswith(_OF_THE_QUERY):
-        raise StoreError(f"{said}\nSQL: {shown}") from error
+        raise StoreError(f"{said}\nSQL: {shown}", hint=disk.remedy(said)) from error
     kind = DataError if said.startswith(_OF_THE_VALUES) else StoreError
     said = re.sub(r"Original Line:.*?(?=\nError|\Z)", "", said, flags=re.DOTALL)
     said = re.sub(r"(['\"]).*\1", "'…'", said, flags=re.DOTALL)  # from the first quote to the last: values hold quotes

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Mapping as Dictionary
+from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from coterie.collect import shops, undo
 from coterie.collect.intake import Intake, Receipt
 from coterie.collect.mapping import Mapping
-from coterie.collect.quality import Quality, quality
-from coterie.collect.shops import READY
-from coterie.errors import IntegrityError, ParameterError
-from coterie.govern import requests
-from coterie.profiles.resolution import link
+from coterie.collect.quality import Quality
+from coterie.collect.trace import Fate, trace
+from coterie.errors import ParameterError
+from coterie.profiles.edges import link, unlink
+from coterie.profiles.identity import blocked_values
 from coterie.progress import SILENT, Progress
-from coterie.workspace.facts import PERSONAL, SHARED, attach
-
-if TYPE_CHECKING:
-    pass
-
+from coterie.workspace import checking
 from coterie.workspace.keeping import Keeping
+
+Folders = str | Path | Sequence[str | Path]
 
 
 class Collecting(Keeping):
@@ -29,8 +29,13 @@ class Collecting(Keeping):
     def ingest(
         self,
         mapping: Mapping | str | Path,
-        folder: str | Path | None = None,
+        folder: Folders | None = None,
         *,
+        source: str | None = None,
+        lawful_basis: Dictionary[str, str] | None = None,
+        currency: str | None = None,
+        timezone: str | None = None,
+        exported: date | str | None = None,
         now: datetime | None = None,
         progress: Progress = SILENT,
     ) -> Receipt:
@@ -40,9 +45,13 @@ class Collecting(Keeping):
         ----------
         mapping
             What the files mean: a :class:`coterie.Mapping`, a TOML file, or the name of a ready one
-            (``"complete_journey"``).
+            (``"complete_journey"``, ``"shopify_orders"``).
         folder
-            Where the mapping's files lie; by default the mapping file's own folder, or the ready mapping's.
+            Where the mapping's files lie; by default the mapping file's own folder, or the ready mapping's. Of several
+            folders each is brought in, and the books name its files with its own name before them.
+        source, lawful_basis, currency, timezone, exported
+            What only the shop knows of a ready mapping, in place of what the mapping says: the name that facts carry,
+            purpose → why the data may be used, the currency and IANA zone of what names none, the day of the export.
         now
             The moment of ingestion, naive UTC; None is the present.
         progress
@@ -62,50 +71,157 @@ class Collecting(Keeping):
         ShopLockedError
             When another process is writing to the shop.
         """
-        meant, where = self._mapping(mapping, folder)
+        meant, where = self._mapping("ingest", mapping, folder)
+        known: dict[str, Any] = {"source": source, "lawful_basis": lawful_basis, "currency": currency}
+        meant = shops.adapted(meant, **known, timezone=timezone, exported=exported)
+        labels = _labels(where)
         with self._writing("ingest", {"source": meant.source}) as run:
-            intake = Intake(
-                self.warehouse,
-                self.lake,
-                self.ledger,
-                self.vault,
-                self.gate,
-                self.config,
-                edges=lambda found: link(self.ledger, found, now=now),
-            )
-            receipt = intake.ingest(meant, where, now=now, progress=progress)
+            intake = self._intake(now)
+            receipts = [
+                intake.ingest(meant, each, label=label, now=now, progress=progress)
+                for each, label in zip(where, labels, strict=True)
+            ]
+            receipt = Receipt(meant.source, tuple(file for each in receipts for file in each.files))
             run.facts = receipt.to_json()
         return receipt
 
-    def check(self) -> Quality:
+    def replay(
+        self,
+        mapping: Mapping | str | Path,
+        folder: str | Path | None = None,
+        *,
+        source: str | None = None,
+        lawful_basis: Dictionary[str, str] | None = None,
+        currency: str | None = None,
+        timezone: str | None = None,
+        exported: date | str | None = None,
+        now: datetime | None = None,
+        progress: Progress = SILENT,
+    ) -> Receipt:
+        """Judge a source's quarantined rows anew, after its mapping or contract was mended.
+
+        What passes becomes facts under its old import and row, as if the rule had been mended before. The files
+        themselves are not needed, only those of look-ups, rates and the contract.
+
+        Parameters
+        ----------
+        mapping
+            What the files mean by now; its source is the one whose rows are judged.
+        folder
+            Where look-ups, rates and the contract lie, as for :meth:`ingest`.
+        source, lawful_basis, currency, timezone, exported, now, progress
+            As for :meth:`ingest`.
+
+        Returns
+        -------
+        Receipt
+            Of each import that had such rows: what became of them.
+        """
+        meant, where = self._mapping("replay", mapping, folder)
+        known: dict[str, Any] = {"source": source, "lawful_basis": lawful_basis, "currency": currency}
+        meant = shops.adapted(meant, **known, timezone=timezone, exported=exported)
+        with self._writing("replay", {"source": meant.source}) as run:
+            receipt = self._intake(now).replay(meant, where[0], now=now, progress=progress)
+            run.facts = receipt.to_json()
+        return receipt
+
+    def trace(self, file: str, row: int, import_id: int | None = None) -> tuple[Fate, ...]:
+        """Return what became of one row of a file: its fate, its facts, its reasons, or the row that it repeats.
+
+        Parameters
+        ----------
+        file
+            As receipts name it.
+        row
+            Its number in the file, from 1; the header does not count.
+        import_id
+            Only this import; None is every one, the oldest first.
+        """
+        return trace(self.warehouse, self.inbox, self.ledger, file, row, import_id)
+
+    def undo_import(self, import_id: int) -> dict[str, Any]:
+        """Take an import back that was wrong, so that a corrected mapping can bring the file in anew.
+
+        Its facts, links and quarantined rows go, and what only it showed about who is who. Identifiers stay in the
+        vault.
+
+        Returns
+        -------
+        dict
+            The import as the books have it.
+
+        Raises
+        ------
+        ParameterError
+            When there is no such import, it is of consents, or other imports left rows out because this one had them.
+        """
+        with self._writing("undo_import", {"import_id": import_id}) as run:
+            row = undo.undo(
+                self.warehouse,
+                self.lake,
+                self.ledger,
+                import_id,
+                unlink=lambda number: unlink(self.ledger, number),
+            )
+            run.facts = {name: row[name] for name in ("import_id", "source", "file", "received", "facts")}
+        return dict(run.facts)
+
+    def check(self, report: str | Path | None = None) -> Quality:
         """Report on the data: the fate of every row, reasons, completeness, freshness, and what was assumed.
 
         Also whether the audit chain is whole, and whether every table and file of the shop has an owner.
-        """
-        attach(self.warehouse, self.lake, self.ledger, (*PERSONAL, *SHARED), None)
-        found = quality(self.warehouse, self.lake, self.ledger)
-        problems = list(found.problems)
-        try:
-            self.gate.audit.verify()
-        except IntegrityError as error:
-            problems.append(error.message)
-        existing = [*self.ledger.tables(), *self.lake.tables()]
-        if self.folder is not None:
-            existing += [path.name for path in self.folder.iterdir()]
-        if strangers := requests.unowned(existing, self.holders()):
-            problems.append(
-                f"{', '.join(strangers)}: nobody in the shop owns this, so nobody answers for personal data in it."
-            )
-        return replace(found, problems=tuple(problems))
 
-    def _mapping(self, mapping: Mapping | str | Path, folder: str | Path | None) -> tuple[Mapping, Path]:
+        Parameters
+        ----------
+        report
+            Also write the report as one HTML page to this file.
+        """
+        return checking.check(self, report)
+
+    def _intake(self, now: datetime | None) -> Intake:
+        return Intake(
+            self.warehouse,
+            self.lake,
+            self.ledger,
+            self.vault,
+            self.gate,
+            self.config,
+            edges=lambda found: link(self.ledger, found, now=now),
+            nobody=blocked_values(self.ledger, self.vault),
+        )
+
+    def _mapping(
+        self, verb: str, mapping: Mapping | str | Path, folder: Folders | None
+    ) -> tuple[Mapping, tuple[Path, ...]]:
         """Return the mapping that is meant and where its files lie."""
+        given = [folder] if isinstance(folder, str | Path) else list(folder or ())
+        where = tuple(Path(each).expanduser() for each in given)
         if isinstance(mapping, Mapping):
-            if folder is None:
-                raise ParameterError("ingest: a mapping made in Python needs the folder that its files lie in.")
-            return mapping, Path(folder).expanduser()
-        if isinstance(mapping, str) and mapping in READY:
-            meant, where = READY[mapping]()
-            return meant, Path(folder).expanduser() if folder is not None else where
+            if not where:
+                raise ParameterError(f"{verb}: a mapping made in Python needs the folder that its files lie in.")
+            return mapping, where
+        if isinstance(mapping, str) and mapping in shops.READY:
+            meant, there = shops.READY[mapping]()
+            return meant, where or (there,)
+        if isinstance(mapping, str) and mapping in shops.names():
+            if not where:
+                raise ParameterError(
+                    f"{verb}: the ready mapping {mapping!r} needs the folder that the exported files lie in.",
+                    hint=f"coterie {verb} {mapping} FOLDER",
+                )
+            return shops.ready(mapping), where
         path = Path(mapping).expanduser()
-        return Mapping.load(path), Path(folder).expanduser() if folder is not None else path.parent
+        return Mapping.load(path), where or (path.parent,)
+
+
+def _labels(folders: tuple[Path, ...]) -> list[str]:
+    """Return what the names of files begin with, so that those of several folders can be told apart."""
+    if len(folders) == 1:
+        return [""]
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        raise ParameterError(
+            f"ingest: several folders need different names, got {', '.join(names)}.",
+            hint="bring them in one after the other, or rename one.",
+        )
+    return [f"{name}/" for name in names]

@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 from coterie.collect.facts import EVENTS, OFFERS, ORDER_LINES, PRODUCTS, TRAITS
 from coterie.errors import EmptyShopError
 from coterie.govern.gate import Gate
-from coterie.profiles.resolution import EDGES, END, members, person_of
+from coterie.profiles.graph import END
+from coterie.profiles.identity import Identity
+from coterie.profiles.resolution import members
 from coterie.schema import KEY, TIME, Kind, Purpose, Table
 from coterie.store.ports import Lake, Ledger
 from coterie.store.warehouse import Warehouse
@@ -37,7 +39,7 @@ class Facts:
     refused
         How many persons may not, by reason.
     data
-        Which data the views show: versions of tables, number of edges, sources; what is computed from equal data is
+        Which data the views show: versions of tables and of identity, sources; what is computed from equal data is
         equal.
     """
 
@@ -88,7 +90,12 @@ class Facts:
 
 
 def attach(
-    warehouse: Warehouse, lake: Lake, ledger: Ledger, tables: Sequence[Table], sources: list[str] | None
+    warehouse: Warehouse,
+    lake: Lake,
+    ledger: Ledger,
+    tables: Sequence[Table],
+    sources: list[str] | None,
+    identity: Identity | None = None,
 ) -> pa.Table:
     """Make the views of the facts and of ``person_of``, and return the latter.
 
@@ -100,6 +107,8 @@ def attach(
         Which tables of facts.
     sources
         The sources whose rows are seen; None for all of them (looking after the data themselves: quality, rights).
+    identity
+        By what it is told who is who, where it was read before.
     """
     for table in tables:
         everything = f"every_{table.name}"
@@ -114,7 +123,7 @@ def attach(
     known = warehouse.query(
         f"SELECT subject, MIN(available_at) AS known_at FROM ({seen}) WHERE subject IS NOT NULL GROUP BY subject"
     )
-    resolved = person_of(ledger.read(EDGES), known)
+    resolved = (identity or Identity.read(ledger)).resolve(known).persons
     warehouse.attach("person_of", resolved)
     return resolved
 
@@ -143,7 +152,8 @@ def facts(
     if not any(lake.count(table) for table in PERSONAL):
         raise EmptyShopError("The shop has no data about anybody yet.", hint="coterie ingest MAPPING FOLDER brings it.")
     sources = gate.sources(purpose)
-    resolved = attach(warehouse, lake, ledger, (*PERSONAL, *SHARED), sources)
+    identity = Identity.read(ledger)
+    resolved = attach(warehouse, lake, ledger, (*PERSONAL, *SHARED), sources, identity)
     belonging = members(resolved)
     verdict = gate.permitted(belonging, purpose, at=at)
     allowed = verdict.filter(verdict["permitted"])["person"].combine_chunks()
@@ -153,5 +163,5 @@ def facts(
     )
     counts = pc.value_counts(refused["reason"].combine_chunks()).to_pylist()
     data: dict[str, int | str] = {table.name: lake.version(table) for table in (*PERSONAL, *SHARED)}
-    data |= {"edges": ledger.read(EDGES).num_rows, "sources": "\n".join(sources)}
+    data |= {"identity": identity.version, "sources": "\n".join(sources)}
     return Facts(warehouse, allowed, belonging, {row["values"]: row["counts"] for row in counts}, data)

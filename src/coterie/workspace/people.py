@@ -1,35 +1,37 @@
-"""The verbs about one person: what is known, what is exported, what is erased."""
+"""The verbs about one person: what is known, what is exported, what is erased, who is let back in."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from coterie.collect.facts import QUARANTINE
+from coterie.errors import ParameterError, StoreError
 from coterie.features import published
 from coterie.govern import requests
 from coterie.govern.requests import Receipt as ErasureReceipt
+from coterie.ops.runs import RUNS, record
+from coterie.profiles.identity import keep_hubs, sweep
 from coterie.profiles.profile import Profile
-from coterie.schema import utc_now
+from coterie.schema import IDENTIFIER, utc_now
 from coterie.workspace.facts import PERSONAL, SHARED, attach
-from coterie.workspace.finding import subject_of, subjects_of_person
+from coterie.workspace.finding import identifier_of, subject_of, subjects_of_person
+from coterie.workspace.identities import Identities
 from coterie.workspace.results import Membership, Person
 
-if TYPE_CHECKING:
-    pass
 
-from coterie.workspace.collecting import Collecting
-
-
-class People(Collecting):
+class People(Identities):
     """A shop that answers for the people in it."""
 
     def show(self, identifier: str) -> Person:
         """Show what is known of one person, found by an identifier such as ``customer_id=1234``; goes on the audit."""
         subject = subject_of(self.vault, identifier)
-        attach(self.warehouse, self.lake, self.ledger, (*PERSONAL, *SHARED), None)
+        attach(self.warehouse, self.inbox, self.ledger, (*PERSONAL, *SHARED), None)
         profile = Profile.of(self.warehouse, subject, vault=self.vault)
         self.gate.audit.append("show", "one person", {"by": identifier.partition("=")[0]})
         memberships = []
@@ -42,21 +44,36 @@ class People(Collecting):
         return Person(profile, tuple(memberships))
 
     def export(self, identifier: str) -> dict[str, pa.Table]:
-        """Export everything that is kept about one person (GDPR articles 15 and 20), by table."""
+        """Export everything that is kept about one person (GDPR articles 15 and 20), by table.
+
+        Of rows that were set aside and only mention the person, it says where they lie, not what is in them: it may be
+        about others.
+        """
         found = requests.export_person(
             self.holders(), subjects_of_person(self.vault, self.ledger, identifier), audit=self.gate.audit
         )
         if (rows := found.get(QUARANTINE.name)) is not None:  # sealed for us, but the person's own
-            raw = [text.decode("utf-8", "replace") for text in self.vault.unseal(rows["raw"].to_pylist())]
+            raw = [None if text is None else self._opened(text) for text in rows["raw"].to_pylist()]
             found[QUARANTINE.name] = rows.set_column(rows.column_names.index("raw"), "raw", pa.array(raw, pa.string()))
         return found
 
-    def exported(self, identifier: str) -> str:
-        """Return :meth:`export` as JSON that people can read and programs can take over."""
-        return requests.exported_json(self.export(identifier))
+    def exported(self, identifier: str, path: Path | None = None) -> str:
+        """Return :meth:`export` as JSON that people can read and programs can take over.
 
-    def forget(self, identifier: str, *, dry_run: bool = False) -> ErasureReceipt:
-        """Erase one person from every table and file of the shop (GDPR article 17).
+        With ``path``, say that it goes into that file: the receipt of a later request to forget names it.
+        """
+        text = requests.exported_json(self.export(identifier))
+        if path is not None:
+            self._note("export", path)
+        return text
+
+    def forget(
+        self, identifier: str | None = None, *, dry_run: bool = False, again: Sequence[str | Path] = ()
+    ) -> ErasureReceipt:
+        """Erase one person from every table and file of the shop (GDPR article 17), and keep them out of later imports.
+
+        Of each identifier only a keyed hash stays, by which later imports leave out every row that names it. A request
+        that was cut off is finished by the next verb that writes to the shop, or by asking again.
 
         Parameters
         ----------
@@ -64,9 +81,96 @@ class People(Collecting):
             One identifier of the person, such as ``customer_id=1234``; all identifiers of the person go.
         dry_run
             Erase nothing: the receipt's ``left`` then counts what is held, by table.
+        again
+            Instead of an identifier: receipts of earlier requests, JSON files. Whoever they speak of is erased and kept
+            out once more, after a backup that is older than they are was restored.
+
+        Raises
+        ------
+        ParameterError
+            When nobody in the shop has the identifier, and nobody who had it was forgotten.
         """
-        subjects = subjects_of_person(self.vault, self.ledger, identifier)
+        if (identifier is None) is not bool(again) or (dry_run and again):
+            raise ParameterError("forget: give an identifier, or receipts of earlier requests, which cannot be tried.")
         if dry_run:
-            return requests.rehearse(self.holders(), subjects)
+            return requests.rehearse(self.holders(), self._meant(identifier, ()))
+        self._finished.clear()
+        begun = utc_now()
         with self._writing("forget", {}):
-            return requests.forget(self.holders(), subjects, audit=self.gate.audit)
+            subjects = self._meant(identifier, again)
+            if not subjects and self._finished:
+                receipt = self._finished[-1]  # the request was repeated, and is done now
+            else:
+                keep_hubs(self.ledger, subjects)
+                receipt = requests.forget(self.holders(), subjects, audit=self.gate.audit)
+            sweep(self.ledger, self.vault)
+        kept = self.vault.suppressions()
+        mine = kept.filter(pc.greater_equal(kept["at"], pa.scalar(min(begun, receipt.asked_at), kept["at"].type)))
+        marks = tuple(digest.hex() for digest in mine["digest"].to_pylist())
+        return replace(receipt, kept_out=marks, outside=self._outside())
+
+    def readmit(self, identifier: str) -> int:
+        """Let a person back in who was forgotten, on their own wish; goes on the audit.
+
+        All identifiers that were forgotten in the same request are let in by later imports. What was erased stays
+        erased, and files that were imported meanwhile are not read again unless they have changed.
+
+        Returns
+        -------
+        int
+            How many identifiers are let in again.
+
+        Raises
+        ------
+        ParameterError
+            When the identifier is not kept out.
+        """
+        kind, value = identifier_of(identifier)
+        with self._writing("readmit", {}):
+            if value is None or not self._kept_out(kind, value):
+                raise ParameterError(
+                    f"Nobody with that {kind} is kept out of this shop.", hint="look at its spelling: kind=value."
+                )
+            self.gate.audit.append("readmit", "one person", {"by": kind})
+            return self.vault.readmit(kind, value)
+
+    def _note(self, verb: str, path: str | Path) -> None:
+        """Note that something about people was written to a file outside the shop, for the receipts of erasure."""
+        with record(self.ledger, verb, {"path": str(Path(path).expanduser().resolve())}):
+            pass
+
+    def _meant(self, identifier: str | None, again: Iterable[str | Path]) -> list[int]:
+        """Return the subject keys of whom a request is about; none when they were forgotten before."""
+        if identifier is not None:
+            try:
+                return subjects_of_person(self.vault, self.ledger, identifier)
+            except ParameterError:
+                kind, value = identifier_of(identifier)
+                if value is None or not self._kept_out(kind, value):
+                    raise
+                return []
+        found: set[int] = set()
+        for receipt in map(_read, again):  # one person each: they are let back in one by one
+            for row in self.vault.reveal(self.vault.suppress(requests.kept_out([receipt]))).to_pylist():
+                found |= {*subjects_of_person(self.vault, self.ledger, f"{row['kind']}={row['value']}")}
+        return sorted(found)
+
+    def _kept_out(self, kind: str, value: str) -> bool:
+        """Say whether an identifier is kept out of the shop."""
+        return bool(self.vault.suppressed(pa.table([[kind], [value]], schema=IDENTIFIER))[0].as_py())
+
+    def _opened(self, sealed: bytes) -> str:
+        return self.vault.unseal([sealed])[0].decode("utf-8", "replace")
+
+    def _outside(self) -> tuple[str, ...]:
+        """Return the files outside the shop that something about people was written to and that are still there."""
+        noted = [json.loads(row).get("path") for row in self.ledger.read(RUNS)["arguments"].to_pylist()]
+        return tuple(sorted({path for path in noted if path is not None and Path(path).exists()}))
+
+
+def _read(path: str | Path) -> str:
+    """Return the text of a file."""
+    try:
+        return Path(path).expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"Cannot read the receipt {path}: {type(error).__name__}.") from None

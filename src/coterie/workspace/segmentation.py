@@ -60,6 +60,8 @@ class Segmentation:
         What was read back rather than computed, in words.
     quality
         Reports on the shop's data when the page is made.
+    note
+        Told each file that is written: a request to be forgotten names it.
     """
 
     config: Config
@@ -76,6 +78,7 @@ class Segmentation:
     built: FeatureTable
     reused: tuple[str, ...]
     quality: Callable[[], Quality] = field(repr=False, compare=False)
+    note: Callable[[str, Path], None] = field(repr=False, compare=False)
 
     @property
     def people(self) -> int:
@@ -96,11 +99,15 @@ class Segmentation:
 
     def report(self, path: str | Path) -> Path:
         """Write the report, one self-contained HTML page, and return where it lies."""
-        return write_whole(path, render(self.page()))
+        return self._noted("report", write_whole(path, render(self.page())))
 
     def picture(self, path: str | Path, *, dark: bool = False) -> Path:
         """Write the overview figure as an SVG file with its own colours, and return where it lies."""
-        return write_whole(path, picture(self.page(), dark=dark))
+        return self._noted("picture", write_whole(path, picture(self.page(), dark=dark)))
+
+    def _noted(self, verb: str, path: Path) -> Path:
+        self.note(verb, path)
+        return path
 
     def page(self) -> SegmentReport:
         """Return what the report shows."""
@@ -173,11 +180,8 @@ def quality_view(quality: Quality) -> QualityView:
     months: Counter[str] = Counter()
     for table in quality.tables:
         months.update(table.months)
-    rows = dict.fromkeys(quality.identified, 0)
-    for file in quality.files:
-        rows[file.source] = rows.get(file.source, 0) + file.received
-    weighed = sum(share * rows[source] for source, share in quality.identified.items())
-    among = sum(rows[source] for source in quality.identified)
+    told = [table for table in quality.tables if table.known is not None]
+    known, among = sum(table.rows * (table.known or 0.0) for table in told), sum(table.rows for table in told)
     return QualityView(
         files=tuple(
             FileFate(file.file, file.received, file.accepted, file.quarantined, file.duplicates)
@@ -190,5 +194,5 @@ def quality_view(quality: Quality) -> QualityView:
         volume=tuple(sorted(months.items())),
         assumptions=quality.assumed,
         people=quality.people,
-        identity_rate=weighed / among if among else None,
+        identity_rate=known / among if among else None,
     )

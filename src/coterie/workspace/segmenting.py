@@ -128,6 +128,7 @@ def segment(
         built=built,
         reused=tuple(reused),
         quality=shop.check,
+        note=shop._note,
     )
 
 

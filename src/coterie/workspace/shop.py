@@ -19,7 +19,7 @@ from coterie.govern.requests import Receipt as ErasureReceipt
 from coterie.progress import SILENT, Progress
 from coterie.schema import Purpose
 from coterie.workspace.facts import Facts, facts
-from coterie.workspace.people import People
+from coterie.workspace.recording import Recording
 from coterie.workspace.results import FeatureTable
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ErasureReceipt", "Workspace"]
 
 
-class Workspace(People):
+class Workspace(Recording):
     """A shop and what can be done with it; made by :func:`coterie.open`.
 
     Parameters
@@ -125,7 +125,7 @@ class Workspace(People):
 
     def facts(self, purpose: Purpose | str, *, at: datetime | None = None) -> Facts:
         """Return the facts that a purpose may see at the moment of use (see :func:`coterie.workspace.facts.facts`)."""
-        return facts(self.warehouse, self.lake, self.ledger, self.gate, purpose_of(purpose), at=at)
+        return facts(self.warehouse, self.inbox, self.ledger, self.gate, purpose_of(purpose), at=at)
 
     def features(
         self,
@@ -173,4 +173,5 @@ class Workspace(People):
             pq.write_table(released.rows, target)
         except OSError as error:
             raise StoreError(f"Cannot write {target}: {error.strerror or error}.") from error
+        self._note("write", target)
         return target
