@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"\n{lines:,} lines\n\n{compared.table()}")
             for peer, runs in compared.runs.items():
                 said = runs[-1].said
-                print(f"{peer}: {said['rows_per_cpu_second']:,} rows per CPU second, {said['accepted']:,} lines accepted")
+                print(f"{peer}: {said['rows_per_cpu_second']:,} rows a CPU second, {said['accepted']:,} lines accepted")
                 taken.figures[f"{peer}_{lines}_rows_per_cpu_second"] = said["rows_per_cpu_second"]
                 taken.figures[f"{peer}_{lines}_peak"] = round(compared.median(peer, "peak"))
                 if peer != "coterie":

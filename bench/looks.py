@@ -62,6 +62,10 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def _commit(root: Path) -> str:
+    return _git(root, "rev-parse", "--short=12", "HEAD").strip()
+
+
 def changes(root: Path, looks: Path) -> list[str]:
     """Return the files that differ from the commit, except the record of looks itself."""
     lines = _git(root, "status", "--porcelain", "--untracked-files=all").splitlines()
@@ -103,7 +107,7 @@ def look(
     if dirty and not draft:
         shown = ", ".join(dirty[:5]) + (", …" if len(dirty) > 5 else "")
         raise LookRefusedError(f"{len(dirty)} files differ from the commit ({shown}): commit first, or say --draft.")
-    taken = Look(script, dict(configuration), draft, _git(root, "rev-parse", "--short=12", "HEAD").strip())
+    taken = Look(script, dict(configuration), draft, _commit(root))
     try:
         yield taken
     except BaseException as error:
@@ -111,7 +115,8 @@ def look(
             _append(looks, taken.row(f"ended with {type(error).__name__}; "))
         raise
     if not draft:
-        _append(looks, taken.row())
+        stays = taken.commit == _commit(root) and not changes(root, looks)
+        _append(looks, taken.row("" if stays else "files changed meanwhile; "))
 
 
 def _append(looks: Path, row: str) -> None:

@@ -33,6 +33,7 @@ while no process has it open, any copy of the folder is one.
 | `vault.sqlite` | the direct identifiers, sealed with AES-GCM, looked up by keyed hash (SQLite) | {vault} |
 | `lake/<table>/` | a [Delta](https://delta.io/) table each: Parquet files, and `_delta_log/`, which says which of them count | {lake} |
 | `archive/<ab>/<sha256>` | models, as JSON, named by the SHA-256 of their content | {archive} |
+| `scratch/` | rows on their way in and results too large for memory, while a process works; removed by the next one if it was killed | {scratch} |
 
 While a process has the shop open, SQLite keeps `-wal` and `-shm` files beside its own. The key of the vault lies
 elsewhere: see [Configuration](configuration.md). *Answers for it* is the holder that exports and erases what is there
@@ -50,8 +51,9 @@ GROUP = {
 
 VAULT = """## The vault
 
-Read only through `Vault`: of each identifier its kind, keyed hash (to look it up), sealed value and subject key; of each
-one that was forgotten the keyed hash alone, so that later imports keep it out. {count} kinds of identifiers are known, see [Events and facts](events.md#identifiers).
+Read only through `Vault`: of each identifier its kind, keyed hash (to look it up), sealed value and subject key; of
+each one that was forgotten the keyed hash alone, so that later imports keep it out. {count} kinds of identifiers are
+known, see [Events and facts](events.md#identifiers).
 """
 
 CONFIGURATION = """# Configuration
@@ -66,8 +68,8 @@ What a shop has decided once. `coterie init` or `coterie.open(…, create=True)`
 |---|---|---|---|
 {settings}
 
-`currency` and `timezone` are for good: facts have been computed with them. `minimum_group` may be changed by hand;
-`coterie init` has no option for it yet, `coterie.open(…, minimum_group=…)` has. An unknown setting is an error.
+`currency` and `timezone` are for good: facts have been computed with them. `minimum_group` may be changed by hand. An
+unknown setting is an error.
 
 ```toml
 name = "Webshop"
@@ -132,7 +134,8 @@ def folder_page() -> str:
     """Return the reference of the shop's folder."""
     with coterie.open(None) as shop:
         answering = {holder.name: holder.name for holder in shop.holders()}
-        answering["ledger"] = "ledger; edges, for the table of that name"
+        answering["ledger"] = "ledger; edges, for the tables of who is who; cursors, for the values of that table"
+        answering["lake"] = "lake; mentions, for rows in quarantine that name somebody without being theirs"
         answering["archive"] += ": " + next(holder.why for holder in shop.holders() if holder.name == "archive")
     told = {name: cell(words) for name, words in answering.items()}
     lines = [FOLDER.format(note=NOTE, **told), GROUP["lake"], *tables(LAKE)]

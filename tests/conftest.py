@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,30 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., "subprocess.Popen[str]"]
+DATA = Path(os.environ.get("COTERIE_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nobody_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the settings and the keys of whoever runs the tests out of them, and theirs out of the home folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        for name in ("COTERIE_KEY", "COTERIE_SHOP"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def published() -> Callable[[str], Path]:
+    """Find published data by their path; they are too large to come with the project, and without them a test skips."""
+
+    def found(name: str) -> Path:
+        path = DATA / name
+        if not path.exists():
+            pytest.skip(f"the published data are not here: {path}; COTERIE_DATA names the folder that holds them")
+        return path
+
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,7 @@ def complete_journey() -> str:
 def cdnow() -> str | None:
     """Return the orders of CDNOW, one line each, when the shared data are there; ``COTERIE_DATA`` says where."""
     path = (
-        Path(os.environ.get("COTERIE_DATA", Path(__file__).parents[2] / "../shared/data"))
+        Path(os.environ.get("COTERIE_DATA") or Path(__file__).parents[3] / "shared" / "data")
         / "cdnow"
         / "CDNOW_master.txt"
     )

@@ -1,8 +1,9 @@
 """coterie: customer segmentation and targeting for e-commerce.
 
-``coterie.open(folder)`` opens a shop and returns a :class:`Workspace` with the verbs (ingest, build, segment, check,
-show, export, forget). The estimators (:class:`KMeansSegments`, :class:`WardSegments`, :class:`RFMSegments`) work on
-any dataframe, without a shop. Names are imported when they are first used, so ``import coterie`` is quick.
+``coterie.open(folder)`` opens a shop and returns a :class:`Workspace` with the verbs (ingest, check, resolve, build,
+segment, show, forget and others). The estimators (:class:`KMeansSegments`, :class:`WardSegments`,
+:class:`RFMSegments`) work on any dataframe, without a shop. Names are imported when they are first used, so
+``import coterie`` is quick.
 """
 
 from __future__ import annotations

@@ -203,6 +203,8 @@ class Table:
         The column that holds the subject (or person) key, for tables with personal data; None for all others.
     meaning
         One sentence for the reference page and the privacy officer.
+    properties
+        What its holder needs to know besides, such as the columns of a table about two subjects a row.
     """
 
     name: str

@@ -39,6 +39,14 @@ def test_a_look_is_recorded_with_its_commit(repository: Path) -> None:
     assert "words=a / b c" in rows(repository)[1]
 
 
+def test_what_changes_while_a_look_is_taken_is_said_in_its_row(repository: Path) -> None:
+    with looks.look("a.py", {}, root=repository) as taken:
+        taken.figures["r2"] = 0.5
+        (repository / "code.py").write_text("x = 2\n")
+    (row,) = rows(repository)
+    assert row.endswith("| files changed meanwhile; r2=0.5 |")
+
+
 @pytest.mark.parametrize("name", ["code.py", "new.py"])
 def test_uncommitted_changes_refuse_a_look_before_anything_is_read(repository: Path, name: str) -> None:
     (repository / name).write_text("x = 2\n")
@@ -72,3 +80,11 @@ def test_a_look_that_fails_is_on_record(repository: Path) -> None:
 def test_without_a_record_there_is_no_look(repository: Path, tmp_path: Path) -> None:
     with pytest.raises(looks.LookRefusedError, match="git"), looks.look("a.py", {}, root=tmp_path / "nowhere"):
         pytest.fail("the look was taken")
+
+
+def test_every_script_has_its_line_on_the_page() -> None:
+    bench = looks.ROOT / "bench"
+    page = (bench / "README.md").read_text("utf-8")
+    scripts = {path.name for path in bench.glob("*.py")}
+    assert "first_light.py" in scripts
+    assert {name for name in scripts if f"| `{name}` |" not in page} == set()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,56 @@ def test_an_import_is_undone(folder: Path) -> None:
     run("ingest", "mapping.toml", "data", "--shop", "shop")
     assert "Undid import 1, orders.csv: removed 1 fact." in run("undo-import", "1", "--shop", "shop")
     assert told("ingest", "mapping.toml", "data")["accepted"] == 1
+
+
+def test_imports_that_went_together_are_named(folder: Path) -> None:
+    (folder / "data" / "orders.csv").write_text("order,customer,total,at\no1,ada,5,2026-02-01\no2,bob,5,02.02.2026\n")
+    mapping(folder, at='{ column = "at", format = "%Y/%m/%d" }')
+    told("ingest", "mapping.toml", "data", code=3)
+    mapping(folder)
+    told("ingest", "mapping.toml", "data")
+    mapping(folder, at='{ column = "at", format = ["iso", "%d.%m.%Y"] }')
+    told("replay", "mapping.toml", "data")
+    words = run("undo-import", "1", "--shop", "shop")
+    assert "Undid import 1, orders.csv: removed 1 fact." in words
+    assert "Import 2 went with it" in words
+    assert told("ingest", "mapping.toml", "data")["accepted"] == 2
+
+
+def test_what_sets_rows_aside_is_told_apart_from_what_is_merely_odd(folder: Path) -> None:
+    (folder / "data" / "orders.csv").write_text("order,customer,total,at\no1,ada,0,2026-02-01\no2,,5,2026-02-02\n")
+    mapping(folder)
+    done = CliRunner().invoke(app, ["ingest", "mapping.toml", "data", "--shop", "shop"])
+    assert "Set aside, in rows: unidentified 1." in done.stderr
+    assert "Let in, though odd, in rows: zero_price 1." in done.stderr
+    checked = CliRunner().invoke(app, ["check", "--shop", "shop"])
+    assert "till" in next(line for line in checked.stdout.splitlines() if "cost nothing" in line)
+
+
+def test_an_interrupt_is_told_and_ends_with_130(folder: Path) -> None:
+    told("ingest", "mapping.toml", "data", code=3)
+    # The interrupt comes while the command waits for input.
+    script = """
+import os, signal, sys
+from coterie.cli.app import run
+class Input:
+    def __iter__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+sys.stdin = Input()
+sys.argv = ["coterie", "record", "till", "--shop", "shop"]
+run()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 130
+    assert done.stderr.strip().endswith("Interrupted; what was done so far is kept.")
+
+
+def test_a_guess_of_which_nothing_is_recognised_does_not_ask_to_ingest_it(folder: Path) -> None:
+    (folder / "data" / "orders.csv").write_text("station,rain\nx,1\ny,2\n")
+    done = CliRunner().invoke(app, ["ingest", "--guess", "data", "--out", "new.toml"])
+    assert done.exit_code == 0
+    assert "Wrote new.toml, which reads nothing yet" in done.stderr
 
 
 def test_what_only_the_shop_knows_is_said_on_the_command_line(folder: Path) -> None:

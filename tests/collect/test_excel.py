@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -111,11 +110,8 @@ def test_what_cannot_be_read_is_said(path: Path, write: Callable[..., None]) -> 
         pass
 
 
-def test_a_real_workbook_is_read(warehouse: Warehouse) -> None:
-    folder = Path(os.environ.get("COTERIE_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    path = folder / "ecommerce_churn" / "E Commerce Dataset.xlsx"
-    if not path.is_file():
-        pytest.skip("COTERIE_DATA does not hold ecommerce_churn/E Commerce Dataset.xlsx")
+def test_a_real_workbook_is_read(warehouse: Warehouse, published: Callable[[str], Path]) -> None:
+    path = published("ecommerce_churn/E Commerce Dataset.xlsx")
     with stage(path, "x", sheet="E Comm") as staged:
         assert (staged.rows, len(staged.columns)) == (5630, 20)
         found = warehouse.query(f"SELECT * FROM {staged.relation} LIMIT 1").to_pylist()[0]

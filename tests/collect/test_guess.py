@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from coterie.collect.guess import propose
 from coterie.collect.mapping import Mapping
 from coterie.collect.sample import Sample
 from coterie.errors import GateRefusedError, UnreadableSourceError
+from coterie.workspace.trial import guess
 
 BASIS = '[lawful_basis]\nsegmentation = "legitimate interest: we group customers by what they bought"\n'
 
@@ -140,6 +142,101 @@ def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
     write(tmp_path, README__md="# words")
     with pytest.raises(UnreadableSourceError, match="no file in it can be read as a table"):
         propose(tmp_path)
+
+
+def test_names_that_would_end_a_comment_write_nothing_into_the_mapping(tmp_path: Path) -> None:
+    header = 'order_id,customer_id,order_date,amount,"note\n[lawful_basis]\nsegmentation = ""x"" #",a\x7fb,c\x00d\n'
+    write(tmp_path, a__csv=header.replace(",c\x00d", "") + "1,2,2026-01-01,3.50,x,y\n" * 3, b__tsv="x\ty\x85z\n1\t2\n")
+    (tmp_path / "c.jsonl").write_text(
+        '{"order_id": "1", "email": "a@b.example", "amount": 1, "ordered_at": "2024-01-01", "x\\ud800": 1}\n' * 3
+    )
+    body = tomllib.loads(propose(tmp_path).toml())
+    assert "lawful_basis" not in body
+    assert Mapping.of(body).reads[0].file == "a.csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.tar", b"orders.csv" + bytes(90) + b"order,amount\n1,2\n", "no text"),
+        ("a.wav", b"RIFF\x24\x08\x00\x00WAVEfmt \x10\x00,\n", "no text"),
+        ("a.parquet", b"PAR1" + b"x" * 99, "no whole Parquet file"),
+        ("a.jsonl", b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "no object"),
+        ("a.json", b"[1, 2]", "no object"),
+    ],
+)
+def test_what_is_no_table_is_named_and_does_not_hide_the_rest(
+    tmp_path: Path, name: str, content: bytes, why: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnreadableSourceError, match=why):
+        propose(tmp_path)
+    write(tmp_path, orders__csv="customer,order,total,date\na,1,5.00,2024-01-01\nb,2,5.00,2024-01-02\n")
+    assert [read["file"] for read in reads(tmp_path)] == ["orders.csv"]
+    assert f"# {name}: left out: it cannot be read:" in propose(tmp_path).toml()
+
+
+def test_a_quote_that_is_never_closed_hides_only_what_follows(tmp_path: Path) -> None:
+    good = "".join(f"{at},c{at % 9},2024-01-0{at % 9 + 1},{at}.50\n" for at in range(99))
+    write(tmp_path, orders__csv=f'order_id,customer_id,order_date,amount\n{good}9,"9,2024-01-01,1\n{good * 200}')
+    assert [read["to"] for read in reads(tmp_path)] == ["order_line"]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_list_of_objects_is_looked_at_as_it_is_read(tmp_path: Path, indent: int | None) -> None:
+    rows = [
+        {"order_id": f"o{at}", "customer_id": at % 3 + 1, "order_date": "2024-01-02", "amount": 2.5} for at in range(9)
+    ]
+    (tmp_path / "orders.json").write_text(json.dumps(rows, indent=indent))
+    found = guess(tmp_path)
+    assert found.receipt is not None
+    assert found.receipt.accepted == 9
+
+
+def test_a_pattern_stands_for_the_files_alike_and_no_others(tmp_path: Path) -> None:
+    sales = "customer,order,total,date\na,1,5.00,2024-01-01\n"
+    (tmp_path / "s[1].csv").write_text(sales)
+    (tmp_path / "s[2].csv").write_text(sales.replace("a,1", "b,2"))
+    assert [read["file"] for read in reads(tmp_path)] == ["s[[]*].csv"]
+    (tmp_path / "s[x].csv").write_text("station,rain\nx,1\ny,2\n")
+    assert [read["file"] for read in reads(tmp_path)] == ["s[[]1].csv", "s[[]2].csv"]
+    found = guess(tmp_path)
+    assert found.receipt is not None
+    assert found.receipt.accepted == 2
+
+
+def test_money_counts_once_and_what_may_be_no_person_is_asked(tmp_path: Path) -> None:
+    orders = "".join(f"o{at},c{at},delivered,2024-01-02 10:{at:02d}:00\n" for at in range(40))
+    items = "".join(f"o{at},1,p{at % 7},{at}.50,9.90\n" for at in range(1, 40))
+    payments = "".join(f"o{at},1,voucher,{at}.00\n" for at in range(40))
+    write(
+        tmp_path,
+        items__csv=f"order_id,order_item_id,product_id,price,freight_value\n{items}",
+        orders__csv=f"order_id,customer_id,order_status,order_purchase_timestamp\n{orders}",
+        payments__csv=f"order_id,payment_sequential,payment_type,payment_value\n{payments}",
+    )
+    [read] = reads(tmp_path)
+    assert (read["file"], read["fields"]["amount"]) == ("items.csv", "price")
+    proposal = propose(tmp_path)
+    assert "# payments.csv: left out: its money would count beside that of items.csv" in proposal.toml()
+    assert any("is it the person's, or the order's?" in question for question in proposal.questions)
+
+
+def test_two_files_of_orders_are_asked_about(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        web__csv="customer,order,total,date\na,1,5.00,2024-01-01\n",
+        till__csv="customer,receipt,total,day,store\nb,2,6.00,2024-02-01,x\n",
+    )
+    asked = propose(tmp_path).questions
+    assert [question.partition(":")[0] for question in asked if "counts twice" in question] == ["till.csv", "web.csv"]
+
+
+def test_a_folder_that_is_none_is_told_so(tmp_path: Path) -> None:
+    write(tmp_path, a__csv="a,b\n1,2\n")
+    for path, why in ((tmp_path / "a.csv", "it is a file"), (tmp_path / "b", "there is no such folder")):
+        with pytest.raises(UnreadableSourceError, match=why):
+            propose(path)
 
 
 @given(st.lists(st.lists(st.text(max_size=8), min_size=2, max_size=2), min_size=1, max_size=20))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coterie.collect import inbox as module
-from coterie.collect.facts import EVENTS, ORDER_LINES, QUARANTINE
+from coterie.collect.facts import EVENTS, LAKE_TABLES, ORDER_LINES, QUARANTINE
 from coterie.collect.inbox import INBOX, Inbox
 from coterie.errors import IntegrityError, StoreError
 from coterie.store.lake import DeltaLake, MemoryLake
@@ -78,6 +78,43 @@ def test_what_is_recorded_is_read_at_once_and_moves_unchanged(inbox: Inbox) -> N
         assert warehouse.query("FROM order_lines").cast(lines().schema).equals(lines("x"))
         moved = warehouse.query("FROM events WHERE event_id <> 'a' ORDER BY event_id DESC").cast(events().schema)
         assert moved.equals(events("c", "b"))
+
+
+def test_a_reader_beside_the_mover_and_a_deletion_sees_each_row_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, ledger = DeltaLake(tmp_path / "lake"), SqliteLedger(tmp_path / "ledger.sqlite")
+    lake.create(*LAKE_TABLES)
+    for name in ("reader", "writer"):
+        (tmp_path / name).mkdir()
+    reader, writer = (Inbox(lake, ledger, tmp_path / name) for name in ("reader", "writer"))
+    writer.append(EVENTS, events("a"))
+    with writer.recording():
+        writer.append(EVENTS, events("b"))
+    source, moved = lake.source, []
+
+    def beside(table: Any) -> Any:
+        if not moved:
+            moved.append(writer.move())
+        return source(table)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake, "source", beside)
+        assert seen(reader, EVENTS, "event_id") == ["a", "b"]
+    assert moved == [1]
+
+    with writer.recording():
+        writer.append(EVENTS, events("c"))
+        writer.append(EVENTS, EVENTS.rows([{"source": "web", "event_id": "d", "subject": 9}]))
+    with Warehouse(reader) as warehouse:
+        warehouse.attach(EVENTS.name, reader.source(EVENTS))
+        writer.delete(EVENTS, "subject", [8])
+        lake.append(EVENTS, EVENTS.rows([{"source": "web", "event_id": "e", "subject": 8}]))
+        lake.compact(EVENTS)
+        writer.delete(EVENTS, "subject", [8])  # which removes the files that the reader was told of
+        found = warehouse.query("SELECT event_id FROM events ORDER BY ALL")["event_id"].to_pylist()
+    assert found == ["a", "b", "c", "d"]
+    ledger.close()
 
 
 def test_what_was_recorded_by_halves_is_not_there(inbox: Inbox) -> None:

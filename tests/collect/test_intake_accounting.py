@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coterie.collect import parcel, undo
+from coterie.collect import cursors, parcel, undo
 from coterie.collect.facts import CURSORS, EVENTS, IMPORTS, LINKS, ORDER_LINES, PRODUCTS, QUARANTINE, TRAITS
+from coterie.collect.mapping import Mapping
 from coterie.collect.trace import trace
 from coterie.errors import CurrencyError, DataError, ParameterError
 
@@ -166,7 +167,10 @@ def test_the_fates_of_products_traits_and_consents_can_be_traced(shop: Any) -> N
 
     assert told("products.csv", 1) == [("product", "accepted", None)]
     assert told("products.csv", 2) == [("product", "duplicate", (1, 1))]
-    assert told("people.csv", 1) == [("consent", "accepted", None), ("trait", "accepted", None)]
+    assert told("people.csv", 1) == [
+        ("consent", "accepted, or not taken", None),  # such imports keep no numbers
+        ("trait", "accepted", None),
+    ]
     assert told("people.csv", 2) == [("consent", "duplicate", (2, 1)), ("trait", "duplicate", (3, 1))]
     assert (len(shop.rows(PRODUCTS)), len(shop.rows(TRAITS))) == (1, 1)
 
@@ -195,6 +199,57 @@ def test_an_import_that_was_wrong_is_undone_and_a_corrected_mapping_brings_it_in
     ]
     # The wrong mapping is no longer known: it would be read again.
     assert not shop.ingest(wrong).reused
+
+
+def test_a_trace_tells_no_more_than_is_known_of_rows_that_keep_no_numbers(shop: Any) -> None:
+    nothing = {"file": "events.csv", "to": "nothing", "where": {"what": "ping"}}
+    shop.write("events.csv", "what,who,at\nview,ada,2026-01-01\nview,ada,2026-01-02\nping,ada,2026-01-01\n")
+    shop.ingest({**EVENT, "where": {"what": "view"}}, nothing)
+
+    def told(row: int) -> list[tuple[int, str]]:
+        found = trace(shop.warehouse, shop.lake, shop.ledger, "events.csv", row)
+        return [(each.import_id, each.fate) for each in found]
+
+    assert told(1) == [(1, "accepted"), (2, "left out, or not taken")]
+    assert told(3) == [(2, "left out, or not taken")]  # although that import took but one row
+    with pytest.raises(ParameterError, match="has a row 4"):
+        told(4)
+
+
+def test_imports_that_left_rows_out_for_each_other_are_undone_together(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.write("lines1.csv", HEAD + '1,ada,o1,"5,0",2026-01-01\n2,bob,o2,"6,0",02.01.2026\n')
+    comma = {**LINES, "decimal": ","}
+    right = {**comma, "fields": {**LINES["fields"], "occurred_at": {"column": "at", "format": ["iso", "%d.%m.%Y"]}}}
+    assert fates(shop.ingest(LINES)) == (2, 0, 2, 0)
+    assert fates(shop.ingest(comma)) == (2, 1, 1, 0)
+    body = {"source": "shop", "lawful_basis": {"segmentation": "contract: a test"}, "read": [right]}
+    shop.intake.replay(Mapping.of(body), shop.folder, now=NOW)
+    assert {(row["import_id"], row["of_import"]) for row in shop.rows(LINKS)} == {(1, 2), (2, 1)}
+    shop.write("lines2.csv", HEAD + '1,ada,o1,"5,0",2026-01-01\n')
+    shop.ingest({**comma, "file": "lines2.csv"})
+    with pytest.raises(ParameterError, match="import 3 left rows out"):
+        undo.undo(shop.warehouse, shop.lake, shop.ledger, 1)
+    undo.undo(shop.warehouse, shop.lake, shop.ledger, 3)
+
+    class CrashError(BaseException):
+        pass
+
+    delete, calls = shop.lake.delete, iter(range(99))
+
+    def crash(*given: Any) -> None:  # when the first of the two is gone
+        if next(calls) == 4:
+            raise CrashError
+        delete(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.lake, "delete", crash)
+        with pytest.raises(CrashError):
+            undo.undo(shop.warehouse, shop.lake, shop.ledger, 1)
+    assert fates(shop.ingest({**right, "file": "lines1.csv"})) == (2, 2, 0, 0)
+    assert {row["import_id"] for row in shop.rows(ORDER_LINES)} == {4}
+    assert shop.ledger.read(IMPORTS)["state"].to_pylist() == ["undone", "undone", "undone", "done"]
 
 
 def test_an_undoing_that_was_cut_off_is_finished_by_the_next_import(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,10 +370,10 @@ def sell(till: sqlite3.Connection, *rows: tuple[int, int]) -> None:
 def test_a_database_is_read_on_from_where_it_was_left(shop: Any, till: sqlite3.Connection) -> None:
     sell(till, (1, 10), (2, 20), (3, 20))
     assert fates(shop.ingest(SALES)) == (3, 3, 0, 0)
-    assert shop.ledger.read(CURSORS)["value"].to_pylist() == ["integer 20"]
+    assert cursors.reached(shop.ledger, shop.vault, "shop", "order_line sales") == "integer 20"
     sell(till, (4, 20), (5, 30))
     assert fates(shop.ingest(SALES)) == (4, 2, 0, 2)
-    assert shop.ledger.read(CURSORS)["value"].to_pylist() == ["integer 30"]
+    assert cursors.reached(shop.ledger, shop.vault, "shop", "order_line sales") == "integer 30"
     assert [row["line_id"] for row in shop.rows(ORDER_LINES)] == ["1", "2", "3", "4", "5"]
 
 

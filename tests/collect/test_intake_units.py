@@ -102,9 +102,7 @@ ORDERS = st.lists(
 STATED = [HealthCheck.function_scoped_fixture]
 
 
-@settings(max_examples=7, deadline=None, suppress_health_check=STATED)
-@given(ORDERS, st.data(), st.booleans())
-def test_splitting_a_file_changes_nothing(
+def check_splitting(
     make_shop: Callable[..., Any], tmp_path: Path, rows: list[tuple[str, str]], data: Any, backwards: bool
 ) -> None:
     at = data.draw(st.integers(0, len(rows)))
@@ -123,6 +121,23 @@ def test_splitting_a_file_changes_nothing(
     assert said(split) == said(whole) == Counter(rows)
     again = split.ingest({**READ, "missing": ["-"]}, now=NOW + timedelta(days=1))
     assert (again.accepted, said(split)) == (0, said(whole))
+
+
+@settings(max_examples=7, deadline=None, suppress_health_check=STATED)
+@given(ORDERS, st.data(), st.booleans())
+def test_splitting_a_file_changes_nothing(
+    make_shop: Callable[..., Any], tmp_path: Path, rows: list[tuple[str, str]], data: Any, backwards: bool
+) -> None:
+    check_splitting(make_shop, tmp_path, rows, data, backwards)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, suppress_health_check=STATED)
+@given(ORDERS, st.data(), st.booleans())
+def test_splitting_a_file_anywhere_changes_nothing(
+    make_shop: Callable[..., Any], tmp_path: Path, rows: list[tuple[str, str]], data: Any, backwards: bool
+) -> None:
+    check_splitting(make_shop, tmp_path, rows, data, backwards)
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=STATED)

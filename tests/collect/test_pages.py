@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from coterie.collect.contract import RULES
 from coterie.collect.facts import EVENTS, LAKE_TABLES, OFFERS, ORDER_LINES, PRODUCTS, TRAITS
 from coterie.govern.consent import CONSENTS
 from coterie.schema import CONSENT, IdentifierKind, Kind, Purpose
@@ -31,12 +30,9 @@ def test_every_column_is_explained_in_order(table: Any) -> None:
     assert columns(table.name) == table.schema.names
 
 
-def test_consents_kinds_rules_and_identifiers_are_whole() -> None:
+def test_consents_kinds_and_identifiers_are_whole() -> None:
     assert columns("consents") == CONSENT.names
     assert re.findall(r"^### (.+)$", SECTIONS["events"], flags=re.M) == list(Kind)
-    assert re.findall(r"^\| `(\w+)`", SECTIONS["quarantine"].split("The rules are these")[1], flags=re.M) == [
-        rule.name for rule in RULES
-    ]
     assert re.findall(r"^\| `(\w+)` \|", SECTIONS["Identifiers"], flags=re.M) == list(IdentifierKind)
     assert all(f"`{purpose}`" in SECTIONS["consents"] for purpose in Purpose)
 

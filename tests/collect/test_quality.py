@@ -36,6 +36,13 @@ def test_an_empty_shop_has_nothing_to_report(shop: Any) -> None:
     assert (found.files, found.tables, found.people, found.problems, found.received) == ((), (), 0, (), 0)
 
 
+def test_a_file_of_which_one_read_takes_nothing_has_rows_all_the_same(shop: Any) -> None:
+    shop.write("lines.csv", "line,who,order,total,at,sku\n1,ada,o1,5,2026-01-01,p1\n")
+    shop.write("products.csv", "sku,name\n")
+    shop.ingest({**LINES, "where": {"sku": "p1"}}, {**LINES, "kind": "Order Refunded", "where": {"sku": "r"}}, PRODUCTS)
+    assert report(shop).problems == ("products.csv has a header and no rows.",)
+
+
 def test_a_report_by_hand(shop: Any) -> None:
     shop.write(
         "lines.csv",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -121,10 +121,8 @@ def test_no_lines(warehouse: Any) -> None:
 
 
 @pytest.mark.slow
-def test_the_cancellations_of_online_retail(make_shop: Any) -> None:
-    folder = Path(os.environ.get("COTERIE_DATA", "../shared/data")) / "online_retail"
-    if not folder.is_dir():
-        pytest.skip("UCI Online Retail is not there (COTERIE_DATA)")
+def test_the_cancellations_of_online_retail(make_shop: Any, published: Callable[[str], Path]) -> None:
+    folder = published("online_retail")
     shop = make_shop(currency="GBP", timezone="Europe/London")
     meant = adapted(ready("uci_online_retail"), lawful_basis={"segmentation": "contract: a test"})
     receipt = shop.intake.ingest(meant, folder)

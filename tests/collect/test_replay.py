@@ -92,12 +92,12 @@ CELLS = st.tuples(
 )
 
 
-@pytest.mark.parametrize("has_id", [True, False])
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(CELLS, max_size=9))
-def test_the_law_of_replay(
-    make_shop: Callable[..., Any], tmp_path: Path, rows: list[tuple[str, ...]], has_id: bool
-) -> None:
+def examples(number: int) -> settings:
+    """An example takes a third of a second."""
+    return settings(max_examples=number, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def check_the_law(make_shop: Callable[..., Any], rows: list[tuple[str, ...]], has_id: bool) -> None:
     written = "".join(",".join([str(number), *(f'"{cell}"' for cell in row)]) + "\n" for number, row in enumerate(rows))
     drop = () if has_id else ("id",)
     strict, mended = ({key: value for key, value in read.items() if key not in drop} for read in (STRICT, MENDED_READ))
@@ -120,6 +120,21 @@ def test_the_law_of_replay(
     assert sorted(row["row"] for row in late.rows(ORDER_LINES)) == sorted(row["row"] for row in early.rows(ORDER_LINES))
     assert late.quarantined() == early.quarantined()
     assert books(late) == books(early)
+
+
+@pytest.mark.parametrize("has_id", [True, False])
+@examples(6)
+@given(rows=st.lists(CELLS, max_size=9))
+def test_the_law_of_replay(make_shop: Callable[..., Any], rows: list[tuple[str, ...]], has_id: bool) -> None:
+    check_the_law(make_shop, rows, has_id)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_id", [True, False])
+@examples(60)
+@given(rows=st.lists(CELLS, max_size=9))
+def test_the_law_of_replay_often(make_shop: Callable[..., Any], rows: list[tuple[str, ...]], has_id: bool) -> None:
+    check_the_law(make_shop, rows, has_id)
 
 
 def test_a_join_that_is_added_and_a_column_that_was_not_read_before_are_found(shop: Any) -> None:

@@ -5,10 +5,9 @@ The files are found through the environment variable COTERIE_DATA, or beside the
 
 from __future__ import annotations
 
-import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,7 @@ from coterie.collect.shops import ready
 from coterie.errors import MappingError
 from exports.expected import lawful
 
-FOLDER = Path(os.environ.get("COTERIE_DATA") or Path(__file__).parents[3] / "shared" / "data")
-
-
-def data(name: str) -> Path:
-    folder = FOLDER / name
-    if not folder.is_dir():
-        pytest.skip(f"the published data are not here: {name}; COTERIE_DATA names the folder that holds them")
-    return folder
+Data = Callable[[str], Path]
 
 
 @pytest.fixture
@@ -46,8 +38,8 @@ def count(shop: Any, table: Any, query: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_online_retail_is_accounted_for_and_gives_the_published_figures() -> None:
-    folder = data("online_retail")
+def test_online_retail_is_accounted_for_and_gives_the_published_figures(published: Data) -> None:
+    folder = published("online_retail")
     raw = (
         duckdb.sql(
             f"""
@@ -105,8 +97,8 @@ def test_online_retail_is_accounted_for_and_gives_the_published_figures() -> Non
         assert shop.ingest(ready("uci_online_retail"), folder).reused
 
 
-def test_marketing_campaign_is_a_dated_snapshot(shop: Any) -> None:
-    receipt = shop.ingest(ready("marketing_campaign"), data("marketing_campaign"))
+def test_marketing_campaign_is_a_dated_snapshot(shop: Any, published: Data) -> None:
+    receipt = shop.ingest(ready("marketing_campaign"), published("marketing_campaign"))
     lawful(receipt)
     # The customer with the ID 0 is set aside: elsewhere 0 stands for nobody, and would make one person of many.
     assert [(file.received, file.accepted, file.quarantined) for file in receipt.files] == [(2_240, 2_239, 1)] * 2
@@ -122,8 +114,8 @@ def test_marketing_campaign_is_a_dated_snapshot(shop: Any) -> None:
     assert enrolled == {"first": datetime(2012, 7, 30), "last": snapshot}
 
 
-def test_leads_are_channel_touches(shop: Any) -> None:
-    receipt = shop.ingest(ready("olist_marketing_funnel"), data("olist_marketing_funnel"))
+def test_leads_are_channel_touches(shop: Any, published: Data) -> None:
+    receipt = shop.ingest(ready("olist_marketing_funnel"), published("olist_marketing_funnel"))
     lawful(receipt)
     assert (receipt.received, receipt.accepted) == (8_000, 8_000)
     touches = count(
@@ -135,21 +127,21 @@ def test_leads_are_channel_touches(shop: Any) -> None:
     assert touches == {"channels": 9, "paid": 1_586, "none": 1_159, "first": datetime(2017, 6, 14, 3)}
 
 
-def test_clicks_are_a_shop_of_anonymous_sessions(shop: Any) -> None:
-    receipt = shop.ingest(ready("yoochoose"), data("yoochoose_100k"))
+def test_clicks_are_a_shop_of_anonymous_sessions(shop: Any, published: Data) -> None:
+    receipt = shop.ingest(ready("yoochoose"), published("yoochoose_100k"))
     lawful(receipt)
     assert (receipt.received, receipt.accepted) == (70_278 + 13_568, 70_278 + 13_568)
     clicks = count(shop, EVENTS, "SELECT COUNT(DISTINCT subject) AS sessions, COUNT(DISTINCT kind) AS kinds FROM facts")
     sessions = {
         line.split("\t")[0]
         for name in ("train_full", "test")
-        for line in (data("yoochoose_100k") / f"yoochoose-clicks-100k_{name}.txt").read_text().splitlines()[1:]
+        for line in (published("yoochoose_100k") / f"yoochoose-clicks-100k_{name}.txt").read_text().splitlines()[1:]
     }
     assert clicks == {"sessions": len(sessions), "kinds": 1}
 
 
-def test_cdnow_has_the_published_people_and_purchases(shop: Any, tmp_path: Path) -> None:
-    text = (data("cdnow") / "CDNOW_master.txt").read_text("ascii")
+def test_cdnow_has_the_published_people_and_purchases(shop: Any, tmp_path: Path, published: Data) -> None:
+    text = (published("cdnow") / "CDNOW_master.txt").read_text("ascii")
     (tmp_path / "cdnow.csv").write_text(
         "".join(re.sub(" +", ",", line.strip()) + "\n" for line in text.splitlines()), "ascii"
     )
@@ -165,8 +157,8 @@ def test_cdnow_has_the_published_people_and_purchases(shop: Any, tmp_path: Path)
     assert bought == {"people": 23_570, "cents": 250_031_563, "last": datetime(1998, 6, 30, 4)}
 
 
-def test_retailrocket_has_no_times_and_is_refused_with_a_hint(shop: Any, tmp_path: Path) -> None:
-    with zipfile.ZipFile(data("retailrocket") / "Retailrocket_Ecommerce.zip") as packed:
+def test_retailrocket_has_no_times_and_is_refused_with_a_hint(shop: Any, tmp_path: Path, published: Data) -> None:
+    with zipfile.ZipFile(published("retailrocket") / "Retailrocket_Ecommerce.zip") as packed:
         (tmp_path / "views.csv").write_bytes(packed.read("RetailRocket_Ecommerce/view_ecommerce.dat"))
     read = {
         "file": "views.csv",

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pytest
 
 from coterie.collect.facts import PRODUCTS, TRAITS
+from coterie.errors import IntegrityError
 from coterie.govern.consent import BASES, CONSENTS
 from coterie.govern.holders import Holder, Impersonal, LakeHolder, LedgerHolder, VaultHolder
 from coterie.profiles.edges import EDGES
-from coterie.schema import IDENTIFIER
+from coterie.schema import IDENTIFIER, Table
 from coterie.store.lake import DeltaLake, MemoryLake
 from coterie.store.ledger import MemoryLedger, SqliteLedger
 from coterie.store.ports import Lake, Ledger, Vault
@@ -151,6 +152,26 @@ def test_any_iterable_of_subjects_will_do(held: Case) -> None:
     assert counts(held.holder.export(iter(held.people))) == counts(held.holder.export(set(held.people)))
     held.holder.erase(iter(held.people))
     assert counts(held.holder.export(held.people)) == {}
+
+
+def test_an_export_beside_a_deletion_reads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = DeltaLake(tmp_path / "lake")
+    held = lake_case(lake)
+    source, deleted = lake.source, []
+
+    def beside(table: Table) -> list[str] | pa.Table:
+        found = source(table)
+        if not deleted:  # by another process, which removes the files that were named
+            deleted.append(DeltaLake(tmp_path / "lake").delete(TRAITS, "subject", [2]))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake, "source", beside)
+        assert counts(held.holder.export([1, 2])) == {"traits": 2}
+    [path, *_] = [Path(path) for path in lake.source(TRAITS)]
+    path.unlink()  # gone for good
+    with pytest.raises(IntegrityError, match=path.name):
+        held.holder.export([1])
 
 
 def test_what_is_impersonal_is_owned_and_has_nothing_about_anybody() -> None:

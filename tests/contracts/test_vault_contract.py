@@ -117,7 +117,9 @@ def test_what_was_erased_together_is_readmitted_together(vault: Vault) -> None:
     vault.erase([anna, phone], now=datetime(2026, 1, 2))
     vault.erase([ben], now=datetime(2026, 1, 2))
     assert len(set(vault.suppressions()["at"].to_pylist())) == 2
+    assert len(vault.together(*PHONE)) == 2
     assert vault.readmit(*PHONE) == 2
+    assert vault.together(*PHONE) == []
     assert vault.suppressed(identifiers(ANNA, BEN, PHONE)).to_pylist() == [False, True, False]
 
 

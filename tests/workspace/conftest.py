@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -111,11 +112,34 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "config"
 
 
+def open_shop(folder: Path | None) -> Workspace:
+    return coterie.open(folder, create=True, currency="EUR", timezone="Europe/Berlin", minimum_group=10)
+
+
+def take_in(shop: Workspace, exports: Path) -> None:
+    shop.ingest(exports / "till.toml")
+    shop.resolve(IdentityRules(limit={"customer_id": 2}))  # two cards may be one person's
+
+
+@pytest.fixture(scope="session")
+def taken_in(exports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the shop, everything ingested, and its key; for copying."""
+    folder = tmp_path_factory.mktemp("taken-in")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        with open_shop(folder / "shop") as opened:
+            take_in(opened, exports)
+    return folder
+
+
 @pytest.fixture(params=["folder", "memory"])
-def shop(request: pytest.FixtureRequest, exports: Path, tmp_path: Path, keys: Path) -> Iterator[Workspace]:
+def shop(request: pytest.FixtureRequest, tmp_path: Path, keys: Path) -> Iterator[Workspace]:
     """The shop with everything ingested, in a folder and in memory."""
-    folder = tmp_path / "shop" if request.param == "folder" else None
-    with coterie.open(folder, create=True, currency="EUR", timezone="Europe/Berlin", minimum_group=10) as opened:
-        opened.ingest(exports / "till.toml")
-        opened.resolve(IdentityRules(limit={"customer_id": 2}))  # two cards may be one person's
-        yield opened
+    if request.param == "folder":
+        shutil.copytree(request.getfixturevalue("taken_in"), tmp_path, dirs_exist_ok=True)
+        with open_shop(tmp_path / "shop") as opened:
+            yield opened
+    else:
+        with open_shop(None) as opened:
+            take_in(opened, request.getfixturevalue("exports"))
+            yield opened

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -13,6 +14,7 @@ from pyarrow import csv
 
 import coterie
 from coterie import Workspace
+from coterie.collect.facts import IMPORTS
 from coterie.errors import ConfigError, ParameterError
 from coterie.profiles.decision import DECISIONS
 from coterie.profiles.edges import EDGES
@@ -236,6 +238,26 @@ def test_an_import_that_is_undone_takes_its_edges_along(till: Workspace, tmp_pat
     assert till.ledger.read(EDGES).num_rows == before.num_rows + 2
     till.undo_import(receipt.files[0].import_id)
     assert till.ledger.read(EDGES).equals(before)
+
+
+def test_an_undoing_that_is_cut_off_leaves_who_is_who_until_the_next_verb_finishes_it(
+    till: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "wrong", [("c3", "anna@x.example", "", 60)], "wrong.csv", first=50)
+    before = till.ledger.read(EDGES)
+    number = till.ingest(tmp_path / "wrong" / "till.toml").files[0].import_id
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(till.lake, "delete", killed)
+        with pytest.raises(KeyboardInterrupt):
+            till.undo_import(number)
+    assert till.ledger.read(EDGES).num_rows == before.num_rows + 1
+    till.compact()
+    assert till.ledger.read(EDGES).equals(before)
+    assert till.ledger.read(IMPORTS, import_id=number)["state"].to_pylist() == ["undone"]
 
 
 def test_rules_that_cannot_be_are_refused_before_anything_is_written(till: Workspace, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 
 import coterie
 from coterie import Workspace
-from coterie.collect.facts import EVENTS, ORDER_LINES
+from coterie.collect.facts import EVENTS, IMPORTS, ORDER_LINES
 from coterie.collect.inbox import INBOX
 from coterie.errors import GateRefusedError
 from coterie.profiles.edges import EDGES
@@ -37,19 +38,29 @@ def order(number: int) -> dict[str, Any]:
     return view(number, event="Order Completed", messageId=f"order-{number}", properties=said)
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a shop of one imported event and its key; for copying."""
+    folder = tmp_path_factory.mktemp("begun")
+    (folder / "data").mkdir()
+    (folder / "data" / "old.jsonl").write_text(json.dumps(view(0)) + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        with coterie.open(folder / "shop", create=True, currency="EUR") as shop:
+            shop.ingest("segment", folder / "data", source="web", lawful_basis=BASES)
+    return folder
+
+
 @pytest.fixture
-def opened(tmp_path: Path, keys: Path) -> Iterator[Callable[[], Workspace]]:
+def opened(begun: Path, tmp_path: Path, keys: Path) -> Iterator[Callable[[], Workspace]]:
     """Opens a shop with one imported event, as a process that comes after those before it."""
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
     made: list[Workspace] = []
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "old.jsonl").write_text(json.dumps(view(0)) + "\n")
 
     def again() -> Workspace:
         for shop in made:
             shop.close()
-        made.append(coterie.open(tmp_path / "shop", create=True, currency="EUR"))
-        if len(made) == 1:
-            made[0].ingest("segment", tmp_path / "data", source="web", lawful_basis=BASES)
+        made.append(coterie.open(tmp_path / "shop"))
         return made[-1]
 
     yield again
@@ -92,6 +103,9 @@ def test_what_was_acknowledged_is_read_before_it_has_moved(opened: Callable[[], 
     assert shop.ledger.read(INBOX).num_rows > 0
     assert shop.lake.count(ORDER_LINES) == 0
     assert shop.show("customer_id=u1").profile.orders[0].orders == 1
+    book = shop.ledger.read(IMPORTS).to_pylist()[-1]
+    assert [fate.fate for fate in shop.trace(book["file"], 2)] == ["accepted"]
+    assert not [each for each in shop.check().problems if "order_line" in each or "live-" in each]
     built = shop.build("2026-03-02", features=["orders"])  # a verb that writes moves first
     assert built.table["orders"].to_pylist() == [1]
     assert shop.ledger.read(INBOX).num_rows == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -311,19 +312,33 @@ def test_damaged_settings_are_refused_by_name(tmp_path: Path, settings: str, tol
         coterie.open(tmp_path)
 
 
+KILLED = """
+import os
+import coterie
+from coterie.store.vault import SqliteVault
+SqliteVault.subjects = lambda *_: os._exit(9)
+coterie.open({shop!r}, create=True, currency="EUR", timezone="Europe/Berlin").ingest({mapping!r})
+"""
+
+
 def test_a_killed_import_leaves_nothing_readable_behind(exports: Path, tmp_path: Path, keys: Path) -> None:
-    with coterie.open(tmp_path / "shop", create=True, currency="EUR"):
-        pass
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    left = tmp_path / "shop" / "scratch" / f"{dead.pid}-left"
-    left.mkdir()
-    (left / "staged.parquet").write_text("ann@shop.example")
-    mine = tmp_path / "shop" / "scratch" / f"{os.getpid()}-mine"
-    mine.mkdir()
+    temporary, scratch = tmp_path / "temporary", tmp_path / "shop" / "scratch"
+    temporary.mkdir()
+    mapping = exports / "till.toml"
+    script = KILLED.format(shop=str(tmp_path / "shop"), mapping=str(mapping))
+    told = os.environ | {"TMPDIR": str(temporary)}
+    assert subprocess.run([sys.executable, "-c", script], env=told, check=False).returncode == 9
+    [left] = scratch.iterdir()
+    assert [path for path in left.rglob("*.parquet") if b"shop.example" in path.read_bytes()]
+    assert list(temporary.rglob("*.parquet")) == []
+    assert {path.stat().st_mode & 0o077 for path in (scratch, left)} == {0}
+    # Another process has the number of the dead one by now: this one.
+    left = left.rename(scratch / f"{os.getpid()}-left")
     with coterie.open(tmp_path / "shop") as shop:
         assert not left.exists()
-        assert mine.exists()
+        [mine] = scratch.iterdir()
+        with coterie.open(tmp_path / "shop"):
+            assert mine.exists()
         assert unowned([path.name for path in (tmp_path / "shop").iterdir()], shop.holders()) == []
 
 

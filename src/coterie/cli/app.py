@@ -59,6 +59,8 @@ def run() -> None:
     code: object = 0
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        if code == 130:  # an interrupt, of which Typer keeps only the exit code
+            raise KeyboardInterrupt
     except CoterieError as error:
         screen.error(error)
         code = error.exit_code

@@ -21,12 +21,13 @@ def check(
     screen = Screen(as_json=as_json)
     with open_shop(shop) as workspace:
         quality = workspace.check(report=report)
+        timezone = workspace.config.timezone
     if as_json:
         screen.answer(quality.to_json())
     else:
         from coterie.cli.words import quality_table
 
-        quality_table(screen, quality)
+        quality_table(screen, quality, timezone)
         if report is not None:
             screen.say(f"The report is in {report}.")
     if not quality.passed:

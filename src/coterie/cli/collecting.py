@@ -145,6 +145,8 @@ def undo_import(
         gone = undone["facts"] or 0
         facts = f"{gone:,} fact{'' if gone == 1 else 's'}"
         screen.lines([f"Undid import {import_id}, {undone['file']}: removed {facts}."])
+        if also := ", ".join(map(str, undone["together_with"])):
+            screen.lines([f"Import {also} went with it, for each had left rows out that the other had."])
 
 
 def _basis(given: list[str] | None) -> dict[str, str] | None:
@@ -192,5 +194,7 @@ def _propose(screen: Screen, folder: Path, out: Path | None) -> None:
     if out is None:
         screen.lines([found.proposal.toml().rstrip()])
     guess_lines(screen, found)
-    if out is not None:
+    if out is not None and not any(read.target for read in found.proposal.reads):
+        screen.say(f"Wrote {out}, which reads nothing yet: write a [[read]] for each file that matters.")
+    elif out is not None:
         screen.say(f"The mapping: {out}. Read it, declare a lawful basis, then: coterie ingest {out} {folder}")

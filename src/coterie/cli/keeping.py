@@ -49,7 +49,9 @@ def restore(
             screen.lines(
                 [
                     f"Restored {workspace.config.name!r} to {workspace.folder}.",
-                    "Whoever was forgotten after the backup was made is in it again: forget them again.",
+                    "Whoever was forgotten after the backup was made is in it again. Before all else, forget them:",
+                    f"  coterie forget --again RECEIPT.json --shop {workspace.folder}",
+                    "Objections and consents withdrawn since are not in it either: bring their files in again.",
                 ]
             )
 

@@ -19,12 +19,13 @@ def show(identifier: Identifier, shop: Shop = HERE, as_json: AsJson = False) -> 
     screen = Screen(as_json=as_json)
     with open_shop(shop) as workspace:
         person = workspace.show(identifier)
+        timezone = workspace.config.timezone
     if as_json:
         screen.answer(person.to_json())
     else:
         from coterie.cli.words import person_lines
 
-        person_lines(screen, person)
+        person_lines(screen, person, timezone)
 
 
 @app.command()

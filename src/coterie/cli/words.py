@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from coterie.charts.numbers import count, money, ratio, share
 from coterie.cli.screen import Screen
@@ -31,16 +32,27 @@ def receipt_table(screen: Screen, receipt: Receipt) -> None:
         told = ["reused" if file.reused else "" for file in receipt.files]
         rows = [(*row, words) for row, words in zip(rows, told, strict=True)]
     screen.table(columns, rows)
+    from coterie.collect.contract import BY_NAME, Severity
+
+    broken: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    for file in receipt.files:
+        for name, number in file.reasons.items():
+            # Of a source's own rule the receipt does not say how severe it is.
+            warned = BY_NAME[name].severity is Severity.WARN if name in BY_NAME else not file.quarantined
+            broken[warned][name] += number
     if receipt.quarantined:
-        broken = Counter(
-            {
-                name: sum(file.reasons.get(name, 0) for file in receipt.files)
-                for name in {name for file in receipt.files if file.quarantined for name in file.reasons}
-            }
-        )
-        why = ", ".join(f"{name} {count(number)}" for name, number in broken.most_common(5))
-        screen.say(f"Rules that were broken, in rows: {why}.")
-        screen.say("`coterie check` says what they mean; the rows are kept, sealed, for `coterie replay`.")
+        screen.say(f"Set aside, in rows: {_first(broken[False])}.")
+    if broken[True]:
+        screen.say(f"Let in, though odd, in rows: {_first(broken[True])}.")
+    if receipt.quarantined:
+        screen.say("`coterie check` says what it means; what is set aside is kept, sealed, for `coterie replay`.")
+    elif broken[True]:
+        screen.say("`coterie check` says what it means.")
+
+
+def _first(counts: Counter[str], most: int = 5) -> str:
+    more = [f"{len(counts) - most} more"] if len(counts) > most else []
+    return ", ".join([*(f"{name} {count(number)}" for name, number in counts.most_common(most)), *more])
 
 
 def fate_lines(screen: Screen, fates: tuple[Fate, ...]) -> None:
@@ -57,14 +69,15 @@ def fate_lines(screen: Screen, fates: tuple[Fate, ...]) -> None:
     screen.lines(lines)
 
 
-def quality_table(screen: Screen, quality: Quality, *, short: bool = False) -> None:
-    """Print the quality report; the short one leaves out what is stored where, and how complete it is."""
+def quality_table(screen: Screen, quality: Quality, timezone: str = "UTC", *, short: bool = False) -> None:
+    """Print the quality report, days by a time zone; short, without what is stored where and how complete it is."""
     if not short:
         files = [
-            (file.source, file.file, file.received, file.accepted, file.quarantined, file.duplicates)
+            (file.source, file.file, file.target, file.received, file.accepted, file.quarantined, file.duplicates)
             for file in quality.files
         ]
-        screen.table(("source", "file", "received", "accepted", "quarantined", "known already"), files)
+        heads: tuple[str, ...] = ("source", "file", "becomes", "received", "accepted", "quarantined", "known already")
+        screen.table(heads, files)
         tables = [
             (
                 table.source,
@@ -72,8 +85,8 @@ def quality_table(screen: Screen, quality: Quality, *, short: bool = False) -> N
                 table.rows,
                 "–" if table.subjects is None else table.subjects,
                 "–" if table.known is None else share(table.known),
-                f"{table.first:%Y-%m-%d}" if table.first else "–",
-                f"{table.last:%Y-%m-%d}" if table.last else "–",
+                _day(table.first, timezone) if table.first else "–",
+                _day(table.last, timezone) if table.last else "–",
                 _ago(quality.age(table)),
             )
             for table in quality.tables
@@ -89,8 +102,8 @@ def quality_table(screen: Screen, quality: Quality, *, short: bool = False) -> N
             screen.table(("source", "stored in", "columns that are filled in part"), partly)
     if quality.reasons:
         done = {"quarantine": "set aside", "warn": "let in"}
-        reasons = [(reason.rows, reason.wrong, done[reason.severity]) for reason in quality.reasons]
-        screen.table(("rows", "what is odd about them", "what was done"), reasons)
+        reasons = [(reason.rows, reason.source, reason.wrong, done[reason.severity]) for reason in quality.reasons]
+        screen.table(("rows", "source", "what is odd about them", "what was done"), reasons)
     if quality.expectations:
         judged = [
             (one.source, one.name, one.expected, one.got, "yes" if one.passed else "NO") for one in quality.expectations
@@ -129,7 +142,9 @@ def _noted(quality: Quality) -> list[str]:
                 more = f" and {len(days) - 5:,} earlier days" if len(days) > 5 else ""
                 said.append(f"{what}: {words} {shown}{more}.")
     said += [
-        f"{orders:,} orders of {source} lack a line that is set aside." for source, orders in quality.incomplete.items()
+        f"{orders:,} order{'' if orders == 1 else 's'} of {source} lack{'s' if orders == 1 else ''} a line that is set "
+        "aside."
+        for source, orders in quality.incomplete.items()
     ]
     if back := quality.refunds:
         said.append(
@@ -197,14 +212,14 @@ def segment_table(screen: Screen, made: Segmentation) -> None:
         screen.say(f"Left out, because it is not permitted: {words}.")
 
 
-def person_lines(screen: Screen, person: Person) -> None:
-    """Print what is known of a person."""
+def person_lines(screen: Screen, person: Person, timezone: str) -> None:
+    """Print what is known of a person; days are those of the shop's time zone."""
     profile = person.profile
     lines = [
         f"Known by {profile.subjects} identifier{'s' if profile.subjects != 1 else ''}: {_pairs(profile.identifiers)}"
     ]
     if profile.first_seen and profile.last_seen:
-        lines.append(f"Seen from {profile.first_seen:%Y-%m-%d} to {profile.last_seen:%Y-%m-%d}")
+        lines.append(f"Seen from {_day(profile.first_seen, timezone)} to {_day(profile.last_seen, timezone)}")
     lines += [
         f"{order.kind}: {count(order.orders)} order{'s' if order.orders != 1 else ''}, "
         f"{money(order.amount, order.currency)}"
@@ -235,6 +250,11 @@ def erasure_lines(screen: Screen, receipt: ErasureReceipt, *, dry_run: bool = Fa
         screen.lines(["Files that were written outside the shop and may speak of the person:", *receipt.outside])
 
 
+def _day(moment: datetime, timezone: str) -> str:
+    """Return the day that a moment (naive UTC) falls on in a time zone."""
+    return f"{moment.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)):%Y-%m-%d}"
+
+
 def _pairs(counts: dict[str, int]) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in counts.items())
 
@@ -256,5 +276,6 @@ def guess_lines(screen: Screen, found: Guess) -> None:
     for file in found.receipt.files:
         why = f"; {_pairs(dict(file.reasons))}" if file.reasons else ""
         screen.say(
-            f"  {file.file}: {file.received:,} rows, {file.accepted:,} accepted, {file.quarantined:,} set aside{why}"
+            f"  {file.file}: {file.received:,} rows, {file.accepted:,} accepted, {file.quarantined:,} set aside, "
+            f"{file.duplicates:,} known already{why}"
         )

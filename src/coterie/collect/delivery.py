@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from coterie.collect import contract, database, quarantine, remainder, sources, undo
+from coterie.collect import contract, cursors, database, quarantine, remainder, sources, undo
 from coterie.collect.contract import Contract
-from coterie.collect.facts import CURSORS, IMPORTS
+from coterie.collect.facts import IMPORTS
 from coterie.collect.lookup import Join
 from coterie.collect.mapping import Mapping
 from coterie.collect.neighbours import around, looks_around
@@ -85,7 +85,7 @@ class Delivery:
     def __enter__(self) -> Delivery:
         warehouse, lake, ledger = self.stores.warehouse, self.stores.lake, self.stores.ledger
         try:
-            undo.finish(lake, ledger)
+            undo.finish(lake, ledger, self.stores.unlink)
             quarantine.settle(lake, ledger)
             quarantine.expire(warehouse, lake, ledger, now=self.now)
             contract.keep(ledger, self.mapping.source, self.contract, now=self.now)
@@ -154,7 +154,6 @@ class Delivery:
     def _database(self, read: Read) -> FileReceipt:
         """Bring in what is new in a table of a database."""
         ledger = self.stores.ledger
-        reached = ledger.read(CURSORS, source=self.mapping.source, read=read.name)["value"].to_pylist()
         with ExitStack() as stack:
             main = stack.enter_context(
                 database.stage(
@@ -162,7 +161,7 @@ class Delivery:
                     table=read.table,
                     query=read.query,
                     cursor=read.cursor,
-                    since=reached[0] if reached else None,
+                    since=cursors.reached(ledger, self.stores.vault, self.mapping.source, read.name),
                     scratch=self.stores.warehouse.scratch,
                     progress=self.progress,
                 )
@@ -174,7 +173,7 @@ class Delivery:
             begun = ledger.read(IMPORTS, source=self.mapping.source, read=read.name, state="started").to_pylist()
             for other in begun:
                 if row is None or other["import_id"] != row["import_id"]:
-                    undo.abandon(self.stores.lake, ledger, other)
+                    undo.abandon(self.stores.lake, ledger, other, self.stores.unlink)
             return self._parcel(stack, read, main, row, fingerprint)
 
     def _parcel(
@@ -204,8 +203,7 @@ class Delivery:
 
     def _reach(self, read: Read, main: Staged) -> None:
         if main.reached is not None:
-            row = {"source": self.mapping.source, "read": read.name, "value": main.reached}
-            self.stores.ledger.put(CURSORS, [row])
+            cursors.reach(self.stores.ledger, self.stores.vault, self.mapping.source, read, main.reached)
 
     def _rest(self, reads: list[Read], path: Path) -> FileReceipt:
         """Set the rows aside that no read of a file takes."""
@@ -258,9 +256,16 @@ class Delivery:
             others = []
             for join in read.join:
                 path = sources.find(self.root, join.file)[0]
-                how = {"encoding": read.encoding, "delimiter": read.delimiter}
-                place = self.stores.warehouse.scratch
-                staged = stack.enter_context(sources.stage(path, join.file, **how, sheet=join.sheet, scratch=place))
+                staged = stack.enter_context(
+                    sources.stage(
+                        path,
+                        join.file,
+                        encoding=read.encoding,
+                        delimiter=read.delimiter,
+                        sheet=join.sheet,
+                        scratch=self.stores.warehouse.scratch,
+                    )
+                )
                 others.append((self._unique(staged, join), join.on))
             yield sources.looked_up(main, others)
 

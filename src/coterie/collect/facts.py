@@ -137,7 +137,7 @@ CURSORS = Table(
     "cursors",
     pa.schema([("source", pa.string()), ("read", pa.string()), ("value", pa.string())]),
     key=("source", "read"),
-    meaning="How far each table of a database was read: the greatest value of its cursor column that came in.",
+    meaning="How far each table of a database was read: the greatest value of its cursor column, sealed.",
 )
 
 LAKE_TABLES = (EVENTS, ORDER_LINES, PRODUCTS, TRAITS, OFFERS, QUARANTINE, LINKS)

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from glob import escape
+from itertools import islice
 from pathlib import Path
 
 from coterie.collect import shops
@@ -18,11 +20,13 @@ from coterie.collect.columns import LIKELY, Column
 from coterie.collect.proposal import Line, Proposal, ReadProposal, quoted_text, spelled
 from coterie.collect.roles import NAMES, fit, kind_of, plain
 from coterie.collect.sample import Sample
+from coterie.collect.sources import find
 from coterie.errors import UnreadableSourceError
 from coterie.schema import IdentifierKind, Kind
 
 IDENTIFIERS = tuple(str(kind) for kind in IdentifierKind)
 _NUMBERS = ("amount", "price", "quantity", "discount")
+_BESIDE = {"freight", "shipping", "postage", "delivery", "tax", "taxes", "vat", "fee", "tip", "versand", "steuer"}
 _GROUPS = {
     "order_line": ("order_id", "product_id", "quantity", "discount", "currency", "channel", "place"),
     "event": ("order_id", "product_id", "campaign_id", "channel", "currency"),
@@ -33,29 +37,39 @@ _GROUPS = {
 TELLING = 4
 """So many columns of the same names, and a file is taken for what a ready mapping knows."""
 
+MANY = 20
+"""So many orders, each of another person, and the column may be no person's."""
+
 FEW = 60
 """A column of a list of people with at most so many different values is proposed as a trait."""
 
 
-def look(folder: Path) -> list[Sample]:
-    """Return the beginnings of all files of a folder, and of those below it, that can be read as tables.
+def look(folder: Path) -> tuple[list[Sample], dict[str, str]]:
+    """Return the beginnings of all files of a folder, and of those below it, and file → why of what is no table.
 
     Raises
     ------
     UnreadableSourceError
-        When there is none.
+        When there is no such folder, or no table in it.
     """
+    if not folder.is_dir():
+        why = "it is a file" if folder.is_file() else "there is no such folder"
+        raise UnreadableSourceError.of(folder, why, hint="name the folder that the files lie in.")
     samples: list[Sample] = []
+    unread: dict[str, str] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if path.name.startswith(".") or path.suffix.lower() in (".md", ".toml", ".pdf", ".html"):
             continue
-        with suppress(UnreadableSourceError):
-            samples.append(Sample.of(path, path.relative_to(folder).as_posix()))
+        file = path.relative_to(folder).as_posix()
+        try:
+            samples.append(Sample.of(path, file))
+        except UnreadableSourceError as error:
+            unread[file] = error.message.partition(f"{path}: ")[2].rstrip(".") or error.message
     if not samples:
-        raise UnreadableSourceError.of(
-            folder, "no file in it can be read as a table", hint="CSV, JSON Lines, Parquet and Excel can be read."
-        )
-    return samples
+        what = "".join(f"; {file}: {why}" for file, why in islice(unread.items(), 3))
+        hint = "CSV, JSON Lines, Parquet and Excel can be read, also packed with gzip or zstd; unpack others first."
+        raise UnreadableSourceError.of(folder, f"no file in it can be read as a table{what}", hint=hint)
+    return samples, unread
 
 
 def propose(folder: Path) -> Proposal:
@@ -66,20 +80,55 @@ def propose(folder: Path) -> Proposal:
     UnreadableSourceError
         When there is no file that can be read as a table.
     """
-    samples = look(folder)
+    samples, unread = look(folder)
     known = recognised(samples)
     grouped: dict[tuple[str, ...], list[Sample]] = {}
     for sample in samples:
         grouped.setdefault(sample.names, []).append(sample)
-    firsts = [alike[0] for alike in grouped.values()]
-    reads = [_read(alike, [other for other in firsts if other is not alike[0]]) for alike in grouped.values()]
+    groups = [
+        part
+        for alike in grouped.values()
+        for part in ([alike] if _catches(folder, alike) else [[sample] for sample in alike])
+    ]
+    firsts = [alike[0] for alike in groups]
+    reads = [_read(alike, [other for other in firsts if other is not alike[0]]) for alike in groups]
+    reads = _once(reads)
     joined = {line.value: read.file for read in reads for line in read.lines if line.key == "join"}
     for at, read in enumerate(reads):
         users = [user for value, user in joined.items() if quoted_text(read.file) in value]
         if read.target is None and users:
             reads[at] = replace(read, why=f"its rows are joined to those of {', '.join(users)}")
+    reads += [
+        ReadProposal(file, None, f"it cannot be read: {why}", (), (), ()) for file, why in islice(unread.items(), FEW)
+    ]
     source = re.sub(r"[^a-z0-9]+", "_", folder.resolve().name.lower()).strip("_") or "shop"
     return Proposal(source, tuple(reads), known)
+
+
+def _once(reads: list[ReadProposal]) -> list[ReadProposal]:
+    """Leave out the money of orders whose lines are in another file: a payment is no purchase beside its lines."""
+    lines = [read for read in reads if read.target == "order_line"]
+    whole = [read for read in lines if any(line.key == "product_id" for line in read.lines)]
+    kept = []
+    for read in reads:
+        if read.target == "order_line" and whole and read not in whole:
+            why = f"its money would count beside that of {whole[0].file}, which names what was bought"
+            kept.append(ReadProposal(read.file, None, why, (), (), ()))
+        elif others := [other.file for other in (whole or lines) if read in (whole or lines) and other is not read]:
+            ask = f"are these other orders than those of {', '.join(others)}? What is in both counts twice."
+            kept.append(replace(read, questions=(*read.questions, ask)))
+        else:
+            kept.append(read)
+    return kept
+
+
+def _catches(folder: Path, alike: list[Sample]) -> bool:
+    """Return whether the pattern of files alike stands for these files and no others."""
+    if len(alike) == 1:
+        return True
+    with suppress(UnreadableSourceError):
+        return set(find(folder, _pattern([each.file for each in alike]))) == {folder / each.file for each in alike}
+    return False
 
 
 def recognised(samples: Iterable[Sample]) -> dict[str, str]:
@@ -131,7 +180,8 @@ def _fits(role: str, column: Column) -> bool:
     if role == "occurred_at":
         return bool(column.times)
     if role in _NUMBERS:
-        return column.number and not column.times
+        beside = role in ("amount", "price") and _BESIDE & set(plain(column.name).split("_"))
+        return column.number and not column.times and not beside
     if role == "currency":
         return column.currency >= LIKELY
     if role == "email":
@@ -167,6 +217,11 @@ def _read(alike: list[Sample], others: list[Sample]) -> ReadProposal:
         if people == ["customer_id"] and not fit("customer_id", everything["customer_id"].name):
             questions.append(
                 f"is {everything['customer_id'].name} a person? It is only known to be another one in each row."
+            )
+        shown = everything[people[0]] if people else None
+        if target == "order_line" and shown and shown.unique and shown.rows >= MANY:
+            questions.append(
+                f"{shown.name} is another one in each row: is it the person's, or the order's? Then nobody comes back."
             )
         if not people:
             questions.append("no column tells whose rows these are: map one in 'identify'.")
@@ -212,8 +267,10 @@ def _target(found: dict[str, Column]) -> tuple[str | None, str]:
         return "event", f"rows name a person ({found[person[0]].name}) and a time, and no order with money"
     if "product_id" in found and found["product_id"].unique and {"name", "brand", "category"} & set(found):
         return "product", f"every row is another product ({found['product_id'].name})"
-    if person and found[person[0]].unique:
+    if person and found[person[0]].unique and "order_id" not in found:
         return "trait", f"every row is another person ({found[person[0]].name})"
+    if "order_id" in found:
+        return None, "rows name an order and neither money nor what happened"
     if person and "occurred_at" not in found:
         return None, "rows name people but no time: what happened must say when"
     return None, "neither orders, events, products nor people are recognised"
@@ -245,7 +302,7 @@ def _joined(found: dict[str, Column], others: list[Sample], lines: list[Line]) -
                 has += ["a time"] if "occurred_at" in theirs else []
                 if brings := [each for each in lacking if each in has]:
                     pair = f"{{ {spelled(found[role].name)} = {quoted_text(theirs[role].name)} }}"
-                    value = f"{{ file = {quoted_text(other.file)}, on = {pair} }}"
+                    value = f"{{ file = {quoted_text(escape(other.file))}, on = {pair} }}"
                     lines.append(Line("", "join", value, f"it has one row a key and brings {' and '.join(brings)}"))
                     return {
                         each: column
@@ -325,9 +382,9 @@ def _pattern(files: list[str]) -> str:
     'orders-0*.csv'
     """
     if len(files) == 1:
-        return files[0]
+        return escape(files[0])
     start = _shared(files)
-    return f"{start}*{_shared([file[len(start) :][::-1] for file in files])[::-1]}"
+    return f"{escape(start)}*{escape(_shared([file[len(start) :][::-1] for file in files])[::-1])}"
 
 
 def _shared(texts: list[str]) -> str:

@@ -47,7 +47,19 @@ class FileQuality:
 
 @dataclass(frozen=True)
 class ImportQuality:
-    """One import of one file: which, when, and the fate of its rows; without counts while it is not finished."""
+    """One import of one file: which, when (naive UTC), and the fate of its rows.
+
+    Parameters
+    ----------
+    import_id, source, file, target
+        Which file, and what its rows became.
+    started_at
+        When it began, naive UTC.
+    finished
+        Whether it came to its end; one that did not has no counts yet.
+    received, accepted, quarantined, duplicates
+        Rows; the first is the sum of the others.
+    """
 
     import_id: int
     source: str

@@ -10,11 +10,11 @@ move skips them. What the shop knows now is the lake and the inbox together.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +23,9 @@ import pyarrow.parquet as pq
 from coterie.collect.facts import LAKE_TABLES
 from coterie.errors import IntegrityError
 from coterie.schema import KEY, TIME, Table, utc_now
-from coterie.store.ports import Commit, Lake, Ledger
+from coterie.store.ports import Commit, Files, Lake, Ledger
+
+T = TypeVar("T")
 
 MOVED = 50_000
 """Rows that the mover takes at a time."""
@@ -147,8 +149,7 @@ class Inbox:
 
     def source(self, table: Table) -> list[str] | pa.Table:
         """Return the Parquet files of the lake and of the inbox, or an Arrow table of both where the lake has none."""
-        rows = self._rows(table)
-        source = self.lake.source(table)
+        rows, source = self._both(table, self.lake.source)
         if not rows.num_rows:
             return source
         if isinstance(source, pa.Table):
@@ -156,18 +157,18 @@ class Inbox:
         path = self.folder / f"inbox-{table.name}-{rows['seq'][0].as_py()}-{rows['seq'][-1].as_py()}.parquet"
         if not path.exists():
             pq.write_table(_unpacked(table, rows), path, store_schema=False)
-        return [*source, str(path)]
+        return Files([*source, str(path)], table)
 
     def version(self, table: Table) -> int:
         """Return a number that changes with every change of the table, in the lake or in the inbox."""
-        rows = self._rows(table)
-        version = self.lake.version(table)
+        rows, version = self._both(table, self.lake.version)
         newest: int = rows["seq"][-1].as_py() if rows.num_rows else 0
         return (version << 32) + newest if newest else version
 
     def count(self, table: Table) -> int:
         """Return the number of rows, in the lake and in the inbox."""
-        return self.lake.count(table) + len(self._rows(table))
+        rows, count = self._both(table, self.lake.count)
+        return count + len(rows)
 
     def delete(self, table: Table, column: str, values: Iterable[int]) -> int:
         """Delete rows of the lake."""
@@ -181,14 +182,25 @@ class Inbox:
         """Compact the lake."""
         self.lake.compact(table)
 
-    def _rows(self, table: Table | None = None) -> pa.Table:
-        """Return the rows of the inbox in their order: those of a table that are not in the lake yet, or all."""
-        if table is None:
-            return self.ledger.read(INBOX).sort_by("seq")
-        rows = self.ledger.read(INBOX, kind=table.name)
-        if rows.num_rows and (done := self.lake.applied(table, _MOVER)):  # moved, and the mover was cut off
-            rows = rows.filter(pc.greater(rows["seq"], done))
-        return rows.sort_by("seq")
+    def _rows(self) -> pa.Table:
+        """Return the rows of the inbox in their order."""
+        return self.ledger.read(INBOX).sort_by("seq")
+
+    def _both(self, table: Table, read: Callable[[Table], T]) -> tuple[pa.Table, T]:
+        """Return the rows of the inbox that are not in a table of the lake yet, and what is read of the latter.
+
+        Another process may move rows between the two: then both are read anew, or rows would be there twice.
+        """
+        while True:
+            rows = self.ledger.read(INBOX, kind=table.name).sort_by("seq")
+            if not rows.num_rows:
+                return rows, read(table)
+            done = self.lake.applied(table, _MOVER)
+            if done is not None:  # these have moved, and the mover was cut off, or is about to delete them
+                rows = rows.filter(pc.greater(rows["seq"], done))
+            found = read(table)
+            if self.lake.applied(table, _MOVER) == done:
+                return rows, found
 
 
 def _packed(table: Table, rows: pa.Table) -> Iterator[tuple[str, dict[str, Any], str]]:

@@ -21,6 +21,7 @@ from coterie.collect.facts import LAKE_TABLES, LEDGER_TABLES
 from coterie.collect.mapping import Mapping
 from coterie.collect.parcel import Stores
 from coterie.collect.receipt import FileReceipt, Receipt
+from coterie.collect.undo import Unlink
 from coterie.config import Config
 from coterie.govern.consent import CONSENTS
 from coterie.govern.gate import Gate
@@ -49,6 +50,8 @@ class Intake:
         inside a transaction of the ledger; must bear repetition.
     nobody
         By kind, the identifiers that the shop has blocked: they are left out, their rows are not.
+    unlink
+        Removes the identity edges that an import has brought, when it is taken back; called as ``edges`` is.
     """
 
     def __init__(
@@ -61,8 +64,9 @@ class Intake:
         config: Config,
         edges: Callable[[pa.Table], object] = lambda _: None,
         nobody: dict[str, Sequence[str]] | None = None,
+        unlink: Unlink = int,
     ) -> None:
-        self.stores = Stores(warehouse, lake, ledger, vault, edges, nobody or {})
+        self.stores = Stores(warehouse, lake, ledger, vault, edges, nobody or {}, unlink)
         self.gate = gate
         self.config = config
         lake.create(*LAKE_TABLES)

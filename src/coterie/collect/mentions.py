@@ -19,6 +19,7 @@ import pyarrow.dataset as ds
 from coterie.collect.facts import QUARANTINE
 from coterie.collect.identifiers import normalise
 from coterie.schema import IdentifierKind
+from coterie.store.parquet import scanned
 from coterie.store.ports import Lake, Vault
 
 NAME = "mentions"
@@ -68,8 +69,12 @@ class Mentions:
         words = _Words([(row["kind"], row["value"]) for row in self.vault.reveal(subjects).to_pylist()])
         if not words:
             return QUARANTINE.empty()
+        return scanned(self.lake, QUARANTINE, lambda rows: self._among(rows, words, subjects))
+
+    def _among(self, rows: ds.Dataset, words: _Words, subjects: set[int]) -> pa.Table:
+        """Return the rows of the quarantine that name a person, those filed under the person's subjects left out."""
         found = [QUARANTINE.empty()]
-        for batch in self._sealed():
+        for batch in _sealed(rows):
             filed = batch["subject"].to_pylist()
             opened = self.vault.unseal(batch["raw"].to_pylist())
             here = [
@@ -79,12 +84,11 @@ class Mentions:
             found.append(pa.Table.from_batches([batch]).filter(pa.array(here, pa.bool_())))
         return pa.concat_tables(found)
 
-    def _sealed(self) -> Iterator[pa.RecordBatch]:
-        """Yield the quarantined rows that were kept."""
-        source = self.lake.source(QUARANTINE)
-        rows = ds.dataset(source, schema=QUARANTINE.schema) if isinstance(source, list) else ds.dataset(source)
-        for batch in rows.to_batches(columns=QUARANTINE.schema.names, batch_size=_BATCH):
-            yield batch.filter(pc.is_valid(batch["raw"]))
+
+def _sealed(rows: ds.Dataset) -> Iterator[pa.RecordBatch]:
+    """Yield the quarantined rows that were kept."""
+    for batch in rows.to_batches(columns=QUARANTINE.schema.names, batch_size=_BATCH):
+        yield batch.filter(pc.is_valid(batch["raw"]))
 
 
 def withheld(vault: Vault, raws: Sequence[bytes | None], nobodys: Sequence[bool]) -> list[bytes | None]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from coterie.collect import account, arrivals, contract, duplicates, quarantine, units
+from coterie.collect import account, arrivals, contract, duplicates, quarantine, undo, units
 from coterie.collect.account import REASONS
 from coterie.collect.arrivals import WHO
 from coterie.collect.contract import Contract
@@ -44,6 +44,8 @@ class Stores:
         Takes identity edges.
     nobody
         By kind, the identifiers that the shop has blocked.
+    unlink
+        Removes the identity edges that an import has brought.
     """
 
     warehouse: Warehouse
@@ -52,6 +54,7 @@ class Stores:
     vault: Vault
     edges: Callable[[pa.Table], object]
     nobody: dict[str, Sequence[str]] = field(default_factory=dict)
+    unlink: undo.Unlink = int
 
 
 @dataclass(frozen=True)

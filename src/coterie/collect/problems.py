@@ -24,6 +24,7 @@ EMPTIED, ENOUGH = 0.5, 100
 def of_files(past: Sequence[History], contracts: Mapping[str, Contract], *, busy: bool) -> list[str]:
     """Say which files need a look; while another process is ``busy`` writing, an import without an end is running."""
     found = []
+    filled = {(file.source, file.file) for each in past if (file := each.quality()).received}
     for history in past:
         file, last = history.quality(), history.imports[-1]
         among = sum(row["received"] for row in history.standing)
@@ -36,7 +37,7 @@ def of_files(past: Sequence[History], contracts: Mapping[str, Contract], *, busy
             why_not = [one for one in reasons([], history.standing, contracts) if one.rule != "suppressed"]
             why = "; ".join(f"{each.rows:,} × {each.wrong}" for each in why_not[:3])
             found.append(f"{aside:,} of {among:,} rows of {file.file} are set aside: {why}.")
-        elif not last["received"] and last["target"] != "nothing":
+        elif not last["received"] and (file.source, file.file) not in filled:  # other reads may take all of its rows
             found.append(f"{file.file} has a header and no rows.")
     return found
 

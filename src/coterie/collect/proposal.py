@@ -84,7 +84,10 @@ class Proposal:
         head = [
             "# A proposal, made by looking at names and values. Check every line, then say on which lawful basis the",
             "# data may be used: without one nothing is imported.",
-            *(f"# {file} looks like {name}: coterie ingest {name} knows it." for file, name in self.known.items()),
+            *(
+                _comment(f"{file} looks like {name}: coterie ingest {name} knows it.")
+                for file, name in self.known.items()
+            ),
             "",
             f"source = {quoted_text(self.source)}",
             '# currency = "EUR"            # of amounts whose row names none; the shop\'s by default',
@@ -100,13 +103,14 @@ def _block(read: ReadProposal) -> Iterable[str]:
     """Yield the TOML of one read."""
     yield ""
     if read.target is None:
-        yield f"# {read.file}: left out: {read.why}."
-        yield f"#   its columns: {', '.join(read.unused)}"
+        yield _comment(f"{read.file}: left out: {read.why}.")
+        if read.unused:
+            yield _comment(f"  its columns: {', '.join(read.unused)}")
         return
-    yield f"# {read.file}: {read.why}."
-    yield from (f"# TO DECIDE: {question}" for question in read.questions)
+    yield _comment(f"{read.file}: {read.why}.")
+    yield from (_comment(f"TO DECIDE: {question}") for question in read.questions)
     if read.unused:
-        yield f"# Not used: {', '.join(read.unused)}."
+        yield _comment(f"Not used: {', '.join(read.unused)}.")
     yield "[[read]]"
     yield f"file = {quoted_text(read.file)}"
     yield f"to = {quoted_text(read.target)}"
@@ -114,7 +118,16 @@ def _block(read: ReadProposal) -> Iterable[str]:
         lines = [line for line in read.lines if line.table == table]
         if table and lines:
             yield f"\n[read.{table}]"
-        yield from (f"{spelled(line.key)} = {line.value}  # {line.why}" for line in lines)
+        yield from (f"{spelled(line.key)} = {line.value}  {_comment(line.why)}" for line in lines)
+
+
+def _comment(words: str) -> str:
+    r"""Return words as one comment: names of columns and files are others' words and must not end the line.
+
+    >>> _comment("Not used: note\n[lawful_basis]")
+    '# Not used: note\\n[lawful_basis]'
+    """
+    return "# " + "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in words)
 
 
 def spelled(name: str) -> str:
@@ -123,5 +136,6 @@ def spelled(name: str) -> str:
 
 
 def quoted_text(value: str) -> str:
-    """Return a text as a value of TOML."""
-    return json.dumps(str(value), ensure_ascii=False)
+    """Return a text as a value of TOML, which has no half characters."""
+    whole = str(value).encode("utf-8", "replace").decode("utf-8")
+    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -14,7 +14,19 @@ from coterie.collect.history import broken
 
 @dataclass(frozen=True)
 class Reason:
-    """One rule of the contract that rows of a source broke: rows that are stored (``warn``) or set aside."""
+    """One rule of the contract that rows of a source broke.
+
+    Parameters
+    ----------
+    source, rule
+        Whose rows, and the name of the rule.
+    severity
+        ``quarantine``: the rows are set aside; ``warn``: they are stored.
+    wrong, hint
+        What is odd about them, in words that follow "the row"; and what helps.
+    rows
+        How many.
+    """
 
     source: str
     rule: str

@@ -54,7 +54,15 @@ class FileReceipt:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What came in from one source, file by file."""
+    """What came in from one source, file by file.
+
+    Parameters
+    ----------
+    source
+        The name that its facts carry.
+    files
+        What became of the rows of each file, once for each read of the mapping that took some.
+    """
 
     source: str
     files: tuple[FileReceipt, ...]

@@ -139,8 +139,8 @@ def _parsed_again(warehouse: Warehouse, raw: bytes, columns: dict[str, str], rea
         path = Path(folder) / "record.csv"
         path.write_bytes(f"{header}\n".encode(read.encoding) + raw)
         try:
-            how = {"encoding": read.encoding, "delimiter": read.delimiter}
-            with sources.stage(path, "record", **how, scratch=warehouse.scratch) as staged:
+            encoding, delimiter, place = read.encoding, read.delimiter, warehouse.scratch
+            with sources.stage(path, "record", encoding=encoding, delimiter=delimiter, scratch=place) as staged:
                 if staged.rows != 1 or staged.broken.num_rows:
                     return None
                 found: str = warehouse.query(f"SELECT {staged.raw()} AS raw FROM {staged.relation}")["raw"][0].as_py()

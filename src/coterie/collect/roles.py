@@ -36,7 +36,7 @@ NAMES: dict[str, str] = {
     "occurred_at": "occurred_at paid_at order_purchase_timestamp purchase_timestamp purchased_at purchase_date "
     "order_date ordered_at order_time invoice_date transaction_timestamp transaction_date transaction_time event_time "
     "event_timestamp timestamp sent_at created_at created date_time datetime time date first_contact_date bestelldatum "
-    "rechnungsdatum datum zeitpunkt date_commande fecha ts day",
+    "rechnungsdatum datum zeitpunkt date_commande fecha ts at when day",
     "event": "event event_name event_type action activity type ereignis evenement evento",
     "channel": "channel sales_channel origin medium source kanal canal",
     "place": "store_id store store_name shop_id branch location till filiale magasin tienda",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,6 +27,7 @@ ROWS = 20_000
 BYTES = 8 << 20
 _DELIMITERS = ",;\t|"
 _PACKED = {b"\x1f\x8b": "gzip", b"(\xb5/\xfd": "zstd"}
+_BINARY = re.compile("[\0-\x08\x0e-\x1f]")  # in a header: of texts, only values hold such characters
 _BOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
@@ -74,27 +77,39 @@ class Sample:
         if not head.strip():
             raise UnreadableSourceError.of(path, "the file is empty")
         if head.startswith(b"PAR1"):
-            with pq.ParquetFile(path) as parquet:
-                batch = next(parquet.iter_batches(batch_size=5_000), None)
-                rows = batch.to_pylist() if batch is not None else []
-                return cls._nested(file, rows, whole=parquet.metadata.num_rows <= 5_000)
+            return cls._parquet(path, file)
         if head.startswith(_BOOKS):
             return cls._book(path, file)
         encoding = _encoding(head)
         text = head.decode(encoding, "replace")
         if not whole:
             text = text[: text.rfind("\n") + 1]
-        if text.lstrip("\ufeff \r\n\t").startswith("{"):
-            lines = (line for line in text.lstrip("\ufeff").splitlines() if line.strip())
-            return cls._nested(file, (row for line in islice(lines, ROWS) if (row := _record(line))), whole=whole)
+        if text.lstrip("\ufeff \r\n\t").startswith(("{", "[")):
+            if found := list(islice(_records(text), ROWS)):
+                return cls._nested(file, found, whole=whole)
+            raise UnreadableSourceError.of(path, "it begins like JSON, but with no object")
+        if _BINARY.search(text.lstrip("\ufeff\r\n").partition("\n")[0]):
+            raise UnreadableSourceError.of(path, "it is no text", hint="unpack archives first.")
         return cls._table(file, text, encoding, whole=whole)
+
+    @classmethod
+    def _parquet(cls, path: Path, file: str) -> Sample:
+        try:
+            with pq.ParquetFile(path) as parquet:
+                batch = next(parquet.iter_batches(batch_size=5_000), None)
+                rows = batch.to_pylist() if batch is not None else []
+                return cls._nested(file, rows, whole=parquet.metadata.num_rows <= 5_000)
+        except (OSError, pa.ArrowException, ValueError) as error:
+            raise UnreadableSourceError.of(path, "it is no whole Parquet file") from error
 
     @classmethod
     def _table(cls, file: str, text: str, encoding: str, *, whole: bool) -> Sample:
         delimiter = _delimiter(text)
         reader = csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=delimiter)
         names = [name.strip() for name in next(reader, [])]
-        rows = [row for row in islice(reader, ROWS) if len(row) == len(names)]
+        rows: list[list[str]] = []
+        with suppress(csv.Error):  # a quote that is never closed: what stands before it is enough
+            rows += (row for row in islice(reader, ROWS) if len(row) == len(names))
         columns = tuple(
             Column.of(name, values)
             for name, values in zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True)
@@ -153,7 +168,9 @@ def _delimiter(text: str) -> str:
     """Return the delimiter with which most of the first lines have as many values as the header."""
 
     def score(delimiter: str) -> tuple[float, int]:
-        rows = list(islice(csv.reader(io.StringIO(text[:200_000], newline=""), delimiter=delimiter), 100))
+        rows: list[list[str]] = []
+        with suppress(csv.Error):
+            rows += islice(csv.reader(io.StringIO(text[:200_000], newline=""), delimiter=delimiter), 100)
         width = len(rows[0]) if rows else 0
         even = sum(len(row) == width for row in rows) / max(len(rows), 1)
         return (round(even, 1) if width > 1 else 0.0, width)
@@ -161,12 +178,17 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=score)
 
 
-def _record(line: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line, parse_float=str, parse_int=str)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+def _records(text: str) -> Iterable[dict[str, Any]]:
+    """Yield the objects of JSON: one a line, spread over lines, or in one list. A line that is none is left out."""
+    decoder, at = json.JSONDecoder(parse_float=str, parse_int=str), 0
+    while (start := text.find("{", at)) >= 0:
+        try:
+            found, at = decoder.raw_decode(text, start)
+            yield found
+        except (ValueError, RecursionError):
+            at = text.find("\n", start)
+            if at < 0:
+                return
 
 
 def _flatten(path: str, value: Any, flat: dict[str, str | None], lists: dict[str, None]) -> None:

@@ -129,7 +129,7 @@ def room() -> Iterator[None]:
     except OSError as error:
         raise StoreError(
             f"Cannot write temporary files: {error.strerror or error}.",
-            hint="free some space in the folder for temporary files, or name another one in TMPDIR.",
+            hint="free some space on the disk of the shop; for a shop in memory, in the folder that TMPDIR names.",
         ) from error
 
 

@@ -41,7 +41,9 @@ class Fate:
     import_id, file, read, row
         Which row, as which read of the mapping took it.
     fate
-        ``accepted``, ``quarantined``, ``duplicate``, ``left out`` (on purpose), or ``undone`` with its import.
+        ``accepted``, ``quarantined``, ``duplicate``, ``left out`` (on purpose), or ``undone`` with its import. Imports
+        of consents and of what is left out keep no numbers of rows: beside other imports of the file one can only say
+        ``accepted, or not taken`` and ``left out, or not taken``.
     facts
         What it became, or what the row became that it repeats.
     reasons
@@ -97,12 +99,13 @@ def trace(
         books = [each for each in books if each["import_id"] == import_id]
         if not books:
             raise ParameterError(f"Import {import_id} is not one of {file}.", hint="leave --import out to see all.")
-    look = _Look(warehouse, lake, row)
+    look = _Look(warehouse, lake, row, [each for each in ledger.read(IMPORTS).to_pylist() if each["file"] == file])
     found = [fate for book in sorted(books, key=lambda each: each["import_id"]) if (fate := look.fate(book))]
     if not found:
-        rows = max(each["received"] or 0 for each in books)
+        rows = ", ".join(f"{each['received'] or 0:,}" for each in books[-5:])
         raise ParameterError(
-            f"No import of {file} has a row {row:,}.", hint=f"the largest has {rows:,} rows; the header does not count."
+            f"No import of {file} has a row {row:,}.",
+            hint=f"the latest took {rows} rows; they are numbered as in the file, and the header does not count.",
         )
     return tuple(found)
 
@@ -110,8 +113,9 @@ def trace(
 class _Look:
     """Looks for one row in the tables of the lake."""
 
-    def __init__(self, warehouse: Warehouse, lake: Lake, row: int) -> None:
-        self.warehouse, self.lake, self.row = warehouse, lake, row
+    def __init__(self, warehouse: Warehouse, lake: Lake, row: int, books: list[dict[str, Any]]) -> None:
+        self.warehouse, self.lake, self.row, self.alone = warehouse, lake, row, len(books) == 1
+        self.most = sum(each["received"] or 0 for each in books)
 
     def fate(self, book: dict[str, Any]) -> Fate | None:
         """Return what an import made of the row; None when it did not take it."""
@@ -130,9 +134,9 @@ class _Look:
             return Fate(**of, fate="duplicate", facts=facts, repeats=origin)
         if facts := self._facts(where, target.table):
             return Fate(**of, fate="accepted", facts=facts)
-        if target.table is None and book["accepted"] and self.row <= (book["received"] or 0):
-            # Neither consents nor rows that are left out keep their numbers.
-            return Fate(**of, fate="left out" if target.name == "nothing" else "accepted")
+        if target.table is None and book["accepted"] and self.row <= self.most:
+            fate = "left out" if target.name == "nothing" else "accepted"
+            return Fate(**of, fate=fate if self.alone else f"{fate}, or not taken")
         return None
 
     def _facts(self, where: str, table: Table | None) -> tuple[Fact, ...]:

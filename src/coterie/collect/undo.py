@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from coterie.collect import quarantine
-from coterie.collect.facts import CURSORS, IMPORTS, LINKS, QUARANTINE
+from coterie.collect import cursors, quarantine
+from coterie.collect.facts import IMPORTS, LINKS, QUARANTINE
 from coterie.collect.targets import TARGETS
 from coterie.errors import ParameterError
 from coterie.store.ports import Lake, Ledger
@@ -14,13 +14,17 @@ from coterie.store.warehouse import Warehouse
 
 _LINKS = "undo_links"
 
+Unlink = Callable[[int], object]
+"""Removes the identity edges that an import has brought."""
+
 
 def undo(
-    warehouse: Warehouse, lake: Lake, ledger: Ledger, import_id: int, *, unlink: Callable[[int], object] = int
-) -> dict[str, Any]:
+    warehouse: Warehouse, lake: Lake, ledger: Ledger, import_id: int, *, unlink: Unlink = int
+) -> list[dict[str, Any]]:
     """Take an import back, so that a corrected mapping can bring the file in anew; return its row in the books.
 
-    Identifiers stay in the vault. Consents are evidence and cannot be undone.
+    Identifiers stay in the vault. Consents are evidence and cannot be undone. After a replay two imports may each have
+    left rows out because the other had them; none can go first, so they go together, and their rows follow the first.
 
     Parameters
     ----------
@@ -41,26 +45,32 @@ def undo(
     if not found or found[0]["state"] == "undone":
         was = "it was undone before" if found else "there is none"
         raise ParameterError(f"Import {import_id} cannot be undone: {was}.", hint="coterie check --json lists imports.")
-    [row] = found
-    if row["target"] == "consent":
+    quarantine.settle(lake, ledger)
+    after = _after(warehouse, lake)
+    first = _reach(after, import_id)
+    together = [import_id, *sorted((each for each in first if import_id in _reach(after, each)), reverse=True)]
+    rows = [row for each in together for row in ledger.read(IMPORTS, import_id=each).to_pylist()]
+    if consents := [row["import_id"] for row in rows if row["target"] == "consent"]:
         raise ParameterError(
-            f"Import {import_id} holds consents, which are evidence and stay.",
+            f"Import {consents[0]} holds consents, which are evidence and stay.",
             hint="record the right choice beside it.",
         )
-    quarantine.settle(lake, ledger)
-    if later := _linked(warehouse, lake, import_id):
+    if later := sorted(first - set(together)):
         listed = ", ".join(map(str, later))
         raise ParameterError(
             f"Import {import_id} cannot be undone alone: import{'s' if len(later) > 1 else ''} {listed} left rows out "
             "because this one had them.",
             hint=f"undo {listed} first, the newest first; then bring their files in again.",
         )
-    unlink(import_id)  # first: if this is cut off, the import stands and can be undone again
-    return abandon(lake, ledger, row)
+    ledger.put(IMPORTS, [{**row, "state": "undoing"} for row in rows])  # all at once: a crash must not part them
+    return [abandon(lake, ledger, row, unlink) for row in rows]
 
 
-def abandon(lake: Lake, ledger: Ledger, row: dict[str, Any]) -> dict[str, Any]:
-    """Remove all that an import has stored, and mark it as undone. Repeating it after a crash finishes it."""
+def abandon(lake: Lake, ledger: Ledger, row: dict[str, Any], unlink: Unlink) -> dict[str, Any]:
+    """Remove all that an import has stored, and mark it as undone. Repeating it after a crash finishes it.
+
+    Edges go in the transaction that marks it: until then the import stands, and so does who is who by it.
+    """
     ledger.put(IMPORTS, [{**row, "state": "undoing"}])
     tables = {target.table.name: target.table for target in TARGETS.values() if target.table}
     own = TARGETS[row["target"]].table
@@ -68,28 +78,34 @@ def abandon(lake: Lake, ledger: Ledger, row: dict[str, Any]) -> dict[str, Any]:
         lake.delete(table, "import_id", [row["import_id"]])
     undone = {**row, "state": "undone"}
     with ledger.transaction():
-        _forget_cursor(ledger, row)
+        unlink(row["import_id"])
+        cursors.forget(ledger, row["source"], row["read"])
         ledger.put(IMPORTS, [undone])
     return undone
 
 
-def finish(lake: Lake, ledger: Ledger) -> None:
+def finish(lake: Lake, ledger: Ledger, unlink: Unlink) -> None:
     """Finish undoing what was cut off."""
     for row in ledger.read(IMPORTS, state="undoing").to_pylist():
-        abandon(lake, ledger, row)
+        abandon(lake, ledger, row, unlink)
 
 
-def _linked(warehouse: Warehouse, lake: Lake, import_id: int) -> list[int]:
-    """Return the other imports of which rows repeat rows of this one."""
+def _after(warehouse: Warehouse, lake: Lake) -> dict[int, set[int]]:
+    """Return import → the others that left rows out because it had them."""
     warehouse.attach(_LINKS, lake.source(LINKS))
-    others = f"SELECT DISTINCT import_id FROM {_LINKS} WHERE of_import = {import_id} AND import_id <> {import_id}"
-    found: list[int] = warehouse.query(f"{others} ORDER BY import_id")["import_id"].to_pylist()
+    pairs = f"SELECT DISTINCT of_import, import_id FROM {_LINKS} WHERE of_import <> import_id"
+    found: dict[int, set[int]] = {}
+    for row in warehouse.query(pairs).to_pylist():
+        found.setdefault(row["of_import"], set()).add(row["import_id"])
     warehouse.drop(_LINKS)
     return found
 
 
-def _forget_cursor(ledger: Ledger, row: dict[str, Any]) -> None:
-    """Let a database be read from its beginning again: rows that are known are duplicates."""
-    others = [each for each in ledger.read(CURSORS, read=row["read"]).to_pylist() if each["source"] != row["source"]]
-    if ledger.delete(CURSORS, "read", [row["read"]]):
-        ledger.put(CURSORS, others)
+def _reach(after: dict[int, set[int]], start: int) -> set[int]:
+    """Return the imports that must not stand without ``start``, near and far, without itself."""
+    found, front = {start}, [start]
+    while front:
+        new = after.get(front.pop(), set()) - found
+        found |= new
+        front += new
+    return found - {start}

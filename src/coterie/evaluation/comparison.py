@@ -25,6 +25,8 @@ def difference(model: Statistic, other: Statistic, draws: npt.NDArray[np.intp], 
         Take positions of people, return a figure where more is better.
     draws
         The samples, from ``intervals.resamples``.
+    level
+        Of the interval, between 0 and 1.
     """
     return bootstrap(lambda rows: model(rows) - other(rows), draws, level=level)
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from coterie.schema import KEY, Table
+from coterie.store.parquet import scanned
 from coterie.store.ports import Lake, Ledger, Vault
 
 
@@ -116,17 +117,14 @@ class LakeHolder:
 
     def export(self, subjects: Iterable[int]) -> dict[str, pa.Table]:
         """Return the rows about the subjects, by table; only the row groups that may hold them are read."""
-        import pyarrow.dataset as ds
-
         wanted = keys_of(subjects)
         found = {}
         for table, columns in _personal(self.tables):
-            source = self.lake.source(table)
-            rows = ds.dataset(source, schema=table.schema) if isinstance(source, list) else ds.dataset(source)
             about = pc.field(columns[0]).isin(wanted)
             for column in columns[1:]:
                 about = about | pc.field(column).isin(wanted)
-            found[table.name] = rows.to_table(columns=table.schema.names, filter=about)
+            asked = {"columns": table.schema.names, "filter": about}
+            found[table.name] = scanned(self.lake, table, lambda rows, asked=asked: rows.to_table(**asked))  # type: ignore[misc]
         return found
 
     def erase(self, subjects: Iterable[int]) -> int:

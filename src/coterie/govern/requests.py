@@ -50,7 +50,8 @@ class Receipt:
         The keyed hash of each identifier that later imports leave out, hexadecimal: without the shop's key it tells
         nothing. After a backup older than the request was restored, the person is forgotten again by these.
     outside
-        Files that the shop wrote elsewhere and that may speak of the person: paths for a person to look at.
+        Files that the shop wrote elsewhere and that may speak of the person: paths for a person to look at, and to
+        take out of a receipt that is kept where a file is named after somebody.
     """
 
     request: str

@@ -71,6 +71,8 @@ def project(
         Column → (title, unit), for the words; None asks the catalogue.
     points
         How many points at most.
+    seed
+        Of the sample.
 
     References
     ----------

@@ -128,6 +128,8 @@ def resampled_jaccards(labels: Ints, regroup: Regroup, *, resamples: int = 30, s
         Takes the sorted positions of the people drawn (with repetition) and a seed; returns their new groups.
     resamples
         How many.
+    seed
+        Of the draws.
 
     Returns
     -------

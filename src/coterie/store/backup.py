@@ -186,6 +186,8 @@ def bring_back(source: Path, target: Path, *, tell: Tell) -> Manifest:
                 raise IntegrityError(f"The backup in {source} lacks {name}.", hint="take another backup.")
             to.parent.mkdir(parents=True, exist_ok=True)
             _copy(path, to)
+            if to.suffix == ".sqlite":
+                os.chmod(to, 0o600)  # as when they were made
             if to.stat().st_size != size or _digest(to) != digest:
                 raise IntegrityError(
                     f"The backup in {source} is damaged: {name} is not what was backed up.", hint="take another backup."

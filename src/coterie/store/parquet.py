@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from coterie.schema import Table
+from coterie.store.ports import Lake
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
+
+T = TypeVar("T")
 
 GROUP_ROWS = 122_880  # DuckDB's unit of parallel reading
 _SAMPLE = 20_000  # rows that tell whether a text repeats itself
+_ATTEMPTS = 5  # at reading files while others are removed
 
 
 def write(
@@ -44,6 +51,28 @@ def write(
             path.unlink(missing_ok=True)
         raise
     return written
+
+
+def scanned(lake: Lake, table: Table, read: Callable[[Dataset], T]) -> T:
+    """Return what ``read`` makes of a table's rows, read anew where a deletion removed files under it.
+
+    Raises
+    ------
+    IntegrityError
+        A live file is missing.
+    """
+    import pyarrow.dataset as ds
+
+    for attempt in range(_ATTEMPTS):
+        source = lake.source(table)
+        try:
+            if isinstance(source, pa.Table):
+                return read(ds.dataset(source))
+            return read(ds.dataset(source, schema=table.schema))
+        except FileNotFoundError:
+            if attempt == _ATTEMPTS - 1 or lake.source(table) == source:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _repeated(batch: pa.RecordBatch) -> list[str]:

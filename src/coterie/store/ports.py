@@ -153,6 +153,9 @@ class Vault(Protocol):
         For a shop restored from a backup that is older than a request to be forgotten.
         """
 
+    def together(self, kind: str, value: str) -> list[bytes]:
+        """Return the keyed hashes that were suppressed in the same step as an identifier; none when it is not."""
+
     def readmit(self, kind: str, value: str) -> int:
         """Take an identifier off the suppressed ones, with all that came in the same step (one person's); the bytes go.
 

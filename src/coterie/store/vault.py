@@ -164,15 +164,20 @@ class SqliteVault:
             rows = self._database.rows("SELECT subject FROM listed JOIN lookup USING (digest) ORDER BY subject")
         return [subject for (subject,) in rows]
 
+    def together(self, kind: str, value: str) -> list[bytes]:
+        """Return the keyed hashes that were suppressed in the same step as an identifier; none when it is not."""
+        same = "SELECT at FROM suppressed WHERE digest = ?"
+        sql = f"SELECT digest FROM suppressed WHERE at = ({same}) ORDER BY digest"
+        return [digest for (digest,) in self._database.rows(sql, [self._seals.digest(message_of(kind, value))])]
+
     def readmit(self, kind: str, value: str) -> int:
         """Take an identifier off the suppressed ones, with all of the same step; the bytes go. Returns how many."""
         with self._database.transaction():
-            same = "SELECT at FROM suppressed WHERE digest = ?"
-            digest = self._seals.digest(message_of(kind, value))
-            count = self._database.execute(f"DELETE FROM suppressed WHERE at = ({same})", [digest])
-            if count > 0:
+            digests = [(digest,) for digest in self.together(kind, value)]
+            if digests:
+                self._database.execute_many("DELETE FROM suppressed WHERE digest = ?", digests)
                 self._database.forget()
-        return max(count, 0)
+        return len(digests)
 
     def count(self) -> int:
         """Return how many identifiers are kept."""
@@ -360,10 +365,14 @@ class MemoryVault:
         self._suppressed = marks | self._suppressed
         return sorted(subject for message, subject in self._subjects.items() if self._seals.digest(message) in marks)
 
+    def together(self, kind: str, value: str) -> list[bytes]:
+        """Return the keyed hashes that were suppressed in the same step as an identifier; none when it is not."""
+        step = self._suppressed.get(self._seals.digest(message_of(kind, value)))
+        return sorted(digest for digest, at in self._suppressed.items() if at == step)
+
     def readmit(self, kind: str, value: str) -> int:
         """Take an identifier off the suppressed ones, with all of the same step; returns how many."""
-        step = self._suppressed.get(self._seals.digest(message_of(kind, value)))
-        same = [digest for digest, at in self._suppressed.items() if at == step]
+        same = self.together(kind, value)
         for digest in same:
             del self._suppressed[digest]
         return len(same)

@@ -14,7 +14,7 @@ from coterie.collect.mapping import Mapping
 from coterie.collect.quality import Quality
 from coterie.collect.trace import Fate, trace
 from coterie.errors import ParameterError
-from coterie.profiles.edges import link, unlink
+from coterie.profiles.edges import link
 from coterie.profiles.identity import blocked_values
 from coterie.progress import SILENT, Progress
 from coterie.workspace import checking
@@ -136,6 +136,16 @@ class Collecting(Keeping):
             Its number in the file, from 1; the header does not count.
         import_id
             Only this import; None is every one, the oldest first.
+
+        Returns
+        -------
+        tuple of Fate
+            One for each import and read of the mapping that took the row.
+
+        Raises
+        ------
+        ParameterError
+            When no such file, import or row came in.
         """
         return trace(self.warehouse, self.inbox, self.ledger, file, row, import_id)
 
@@ -145,10 +155,16 @@ class Collecting(Keeping):
         Its facts, links and quarantined rows go, and what only it showed about who is who. Identifiers stay in the
         vault.
 
+        Parameters
+        ----------
+        import_id
+            The number of the import, as receipts and :meth:`trace` name it.
+
         Returns
         -------
         dict
-            The import as the books have it.
+            The import as the books have it; ``together_with`` are imports that went with it, because after a replay
+            each had left rows out for the other: bring their files in again, too.
 
         Raises
         ------
@@ -156,14 +172,15 @@ class Collecting(Keeping):
             When there is no such import, it is of consents, or other imports left rows out because this one had them.
         """
         with self._writing("undo_import", {"import_id": import_id}) as run:
-            row = undo.undo(
+            row, *with_it = undo.undo(
                 self.warehouse,
                 self.lake,
                 self.ledger,
                 import_id,
-                unlink=lambda number: unlink(self.ledger, number),
+                unlink=self._unlink,
             )
             run.facts = {name: row[name] for name in ("import_id", "source", "file", "received", "facts")}
+            run.facts["together_with"] = [each["import_id"] for each in with_it]
         return dict(run.facts)
 
     def check(self, report: str | Path | None = None) -> Quality:
@@ -175,6 +192,12 @@ class Collecting(Keeping):
         ----------
         report
             Also write the report as one HTML page to this file.
+
+        Returns
+        -------
+        Quality
+            ``problems`` is what needs a look, ``expectations`` what the sources' contracts expect, ``passed`` whether
+            there is neither a problem nor an expectation that is not met. Counts are exact, also of small groups.
         """
         return checking.check(self, report)
 
@@ -188,6 +211,7 @@ class Collecting(Keeping):
             self.config,
             edges=lambda found: link(self.ledger, found, now=now),
             nobody=blocked_values(self.ledger, self.vault),
+            unlink=self._unlink,
         )
 
     def _mapping(

@@ -164,22 +164,50 @@ class Identities(Collecting):
         """Decide that two identifiers are not the same person, from now on; return the number of the decision.
 
         What was known before stays as it was. Of the edges that would join the two, the one that became known last
-        is refused.
+        is refused. The decision goes on the audit, without the identifiers.
+
+        Parameters
+        ----------
+        a, b
+            The identifiers, such as ``customer_id=1234``.
+        now
+            The moment of the decision, naive UTC; None is the present.
+
+        Raises
+        ------
+        ParameterError
+            When nobody in the shop has one of the identifiers.
+        ShopLockedError
+            When another process is writing to the shop.
         """
         return self._decide(Verb.SEPARATE, a, b, now)
 
     def join(self, a: str, b: str, *, now: datetime | None = None) -> int:
         """Decide that two identifiers are the same person, from now on; return the number of the decision.
 
+        Parameters
+        ----------
+        a, b, now
+            As for :meth:`separate`.
+
         Raises
         ------
         ParameterError
-            Also when they cannot be one, because one of them is a hub or blocked, or because they are separated.
+            As for :meth:`separate`; also when they cannot be one, because one of them is a hub or blocked, or because
+            they are separated.
         """
         return self._decide(Verb.JOIN, a, b, now)
 
     def undo_decision(self, decided: int, *, now: datetime | None = None) -> int:
-        """Take a decision back: from now on all is as if it had not been made; return the number of this decision."""
+        """Take a decision back: from now on all is as if it had not been made; return the number of this decision.
+
+        Parameters
+        ----------
+        decided
+            The number of the decision that is taken back, as ``join`` and ``separate`` returned it.
+        now
+            The moment, naive UTC; None is the present.
+        """
         with self._writing("undo_decision", {"decision": decided}):
             number = decision.undo(self.ledger, decided, now=now)
             self.gate.audit.append("undo decision", f"decision {decided}", {"decision": number}, now=now)

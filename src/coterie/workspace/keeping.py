@@ -12,7 +12,8 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from coterie.collect import quarantine
+from coterie.collect import quarantine, undo
+from coterie.collect.cursors import Cursors
 from coterie.collect.facts import LAKE_TABLES, LEDGER_TABLES
 from coterie.collect.inbox import INBOX, INBOX_HEAD, Inbox
 from coterie.collect.mentions import Mentions
@@ -26,6 +27,7 @@ from coterie.govern.holders import Holder, Impersonal, LakeHolder, LedgerHolder,
 from coterie.govern.requests import ERASURES, Receipt, finish
 from coterie.ops.registry import MODELS, Registry
 from coterie.ops.runs import RUNS, Run, record
+from coterie.profiles.edges import unlink
 from coterie.profiles.identity import PERSONAL as WHO
 from coterie.profiles.identity import TABLES as IDENTITY
 from coterie.progress import SILENT, Progress
@@ -157,6 +159,7 @@ class Keeping:
         """
         return [
             Mentions(self.inbox, self.vault),
+            Cursors(self.ledger, self.vault),
             LakeHolder(self.lake, LAKE, files=("lake",)),
             LedgerHolder(
                 self.ledger,
@@ -197,17 +200,24 @@ class Keeping:
         """Hold the shop's one writer lease, record the run, and compact tables that are in too many files after it.
 
         First of all, what was cut off is finished: events move from the inbox to the lake, rows that were mended leave
-        the quarantine, and people who asked for it are erased.
+        the quarantine, imports that were taken back go, and people who asked for it are erased. And rows that were set
+        aside lose their raw bytes when their time is over.
         """
         with self.ledger.lease("writer"), record(self.ledger, verb, arguments) as run:
             self.inbox.move()
             quarantine.settle(self.lake, self.ledger)
+            undo.finish(self.lake, self.ledger, self._unlink)
+            quarantine.expire(self.warehouse, self.lake, self.ledger, now=utc_now())
             self._finished += finish(self.holders(), self.gate.audit)
             yield run
             for table in LAKE:
                 if self._files(table) > MANY_FILES:
                     self.lake.compact(table)
             self.ledger.put(HEADS, [{"table": table.name, "version": self.lake.version(table)} for table in LAKE])
+
+    def _unlink(self, import_id: int) -> int:
+        """Delete the identity edges that an import has brought."""
+        return unlink(self.ledger, import_id)
 
     def _check_heads(self) -> None:
         """Refuse a lake whose log has lost its newest entries: it would look like an earlier state of the shop."""

@@ -29,7 +29,18 @@ class People(Identities):
     """A shop that answers for the people in it."""
 
     def show(self, identifier: str) -> Person:
-        """Show what is known of one person, found by an identifier such as ``customer_id=1234``; goes on the audit."""
+        """Show what is known of one person, found by an identifier such as ``customer_id=1234``; goes on the audit.
+
+        Returns
+        -------
+        Person
+            ``profile``: counts, dates (UTC) and traits; identifiers are counted, not shown. ``memberships``: segments.
+
+        Raises
+        ------
+        ParameterError
+            When nobody in the shop has the identifier.
+        """
         subject = subject_of(self.vault, identifier)
         attach(self.warehouse, self.inbox, self.ledger, (*PERSONAL, *SHARED), None)
         profile = Profile.of(self.warehouse, subject, vault=self.vault)
@@ -48,6 +59,16 @@ class People(Identities):
 
         Of rows that were set aside and only mention the person, it says where they lie, not what is in them: it may be
         about others.
+
+        Parameters
+        ----------
+        identifier
+            One identifier of the person, such as ``customer_id=1234``.
+
+        Returns
+        -------
+        dict
+            Name of the table → its rows about the person, identifiers in the clear. Tables without any are left out.
         """
         found = requests.export_person(
             self.holders(), subjects_of_person(self.vault, self.ledger, identifier), audit=self.gate.audit
@@ -104,9 +125,14 @@ class People(Identities):
                 keep_hubs(self.ledger, subjects)
                 receipt = requests.forget(self.holders(), subjects, audit=self.gate.audit)
             sweep(self.ledger, self.vault)
-        kept = self.vault.suppressions()
-        mine = kept.filter(pc.greater_equal(kept["at"], pa.scalar(min(begun, receipt.asked_at), kept["at"].type)))
-        marks = tuple(digest.hex() for digest in mine["digest"].to_pylist())
+        if identifier is None:
+            kept = self.vault.suppressions()
+            since = pa.scalar(min(begun, receipt.asked_at), kept["at"].type)
+            digests = kept.filter(pc.greater_equal(kept["at"], since))["digest"].to_pylist()
+        else:  # also of a request that was finished by another verb, whose receipt nobody has seen
+            kind, value = identifier_of(identifier)
+            digests = self.vault.together(kind, value or "")
+        marks = tuple(digest.hex() for digest in digests)
         return replace(receipt, kept_out=marks, outside=self._outside())
 
     def readmit(self, identifier: str) -> int:
@@ -135,8 +161,12 @@ class People(Identities):
             return self.vault.readmit(kind, value)
 
     def _note(self, verb: str, path: str | Path) -> None:
-        """Note that something about people was written to a file outside the shop, for the receipts of erasure."""
-        with record(self.ledger, verb, {"path": str(Path(path).expanduser().resolve())}):
+        """Note that something about people was written to a file outside the shop, for the receipts of erasure.
+
+        The path is sealed: a file may be named after somebody.
+        """
+        whole = str(Path(path).expanduser().resolve())
+        with record(self.ledger, verb, {"sealed_path": self.vault.seal([whole.encode()])[0].hex()}):
             pass
 
     def _meant(self, identifier: str | None, again: Iterable[str | Path]) -> list[int]:
@@ -164,8 +194,10 @@ class People(Identities):
 
     def _outside(self) -> tuple[str, ...]:
         """Return the files outside the shop that something about people was written to and that are still there."""
-        noted = [json.loads(row).get("path") for row in self.ledger.read(RUNS)["arguments"].to_pylist()]
-        return tuple(sorted({path for path in noted if path is not None and Path(path).exists()}))
+        said = [json.loads(row) for row in self.ledger.read(RUNS)["arguments"].to_pylist()]
+        noted = {each["path"] for each in said if "path" in each}  # of a shop's first layout
+        noted |= {self._opened(bytes.fromhex(each["sealed_path"])) for each in said if "sealed_path" in each}
+        return tuple(sorted(path for path in noted if Path(path).exists()))
 
 
 def _read(path: str | Path) -> str:

@@ -138,7 +138,18 @@ class Workspace(Recording):
     ) -> FeatureTable:
         """Return features of everybody in the facts at a moment, read back where they were built before.
 
-        With ``whole``, a feature that was asked for and cannot be built is an error; else it is left out and named.
+        Parameters
+        ----------
+        seen
+            What may be seen, from :meth:`facts`.
+        as_of
+            As in :meth:`build`; None is the moment of the newest of the facts.
+        features
+            As in :meth:`build`.
+        progress
+            Where steps are reported.
+        whole
+            A feature that was asked for and cannot be built is an error; else it is left out and named.
         """
         moment = seen.newest() if as_of is None else self.config.moment(as_of)
         spine = seen.spine(moment)
@@ -159,6 +170,22 @@ class Workspace(Recording):
 
     def write(self, rows: pa.Table, path: str | Path, *, purpose: Purpose | str, group: str | None = None) -> Path:
         """Write rows about people to a Parquet file outside the shop: through the gate, and on the audit.
+
+        Parameters
+        ----------
+        rows
+            The rows, with a column ``person``.
+        path
+            The file to write; it is written over when it is there.
+        purpose
+            What it is for; decides who may be in it.
+        group
+            The column whose values make groups; too small ones are withheld. None takes all rows for one group.
+
+        Returns
+        -------
+        Path
+            The file, in full. Receipts of later requests to forget name it.
 
         Raises
         ------
