@@ -165,6 +165,12 @@ def test_the_headline_fits(said: dict[str, Any], words: str) -> None:
     assert words in Page(render(quality(**said), CONFIG)).text
 
 
+def test_rows_that_name_nobody_lower_the_rate_though_they_are_no_facts() -> None:
+    page = Page(render(quality(identified={"webshop": 0.99, "till": 0.75}), CONFIG)).text
+    assert "Naming somebody 75%" in page
+    assert "of the rows about people that came in, at till" in page
+
+
 def test_notes_tell_lateness_money_and_quiet_days() -> None:
     odd = table(
         lateness=Lateness(100, 3600, 7200, 86_400 * 3, 2),

@@ -132,6 +132,10 @@ def facts(quality: Quality, disclosure: Disclosure, timezone: str) -> list[tuple
     found.append(("Set aside", numbers.share(aside / max(quality.received, 1)), f"{numbers.count(aside)} rows"))
     if quality.people:
         found.append(("People", disclosure.words(quality.people), "that the facts are about"))
+    if quality.identified:
+        source, least = min(quality.identified.items(), key=lambda each: each[1])
+        where = f", at {source}" if len(quality.identified) > 1 else ""
+        found.append(("Naming somebody", numbers.share(least), f"of the rows about people that came in{where}"))
     told = [table for table in quality.tables if table.known is not None and not disclosure.hides(table.rows)]
     if told:
         rows = sum(table.rows for table in told)
