@@ -161,7 +161,8 @@ def disk(place: Path) -> Iterator[Path]:
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode:
-        pytest.skip(f"the kernel lets nobody mount here: {mounted.stderr.decode().strip()}")
+        said = mounted.stderr.decode().strip()
+        pytest.skip(f"a small disk cannot be mounted here ({said}); as root with the right to mount it runs")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
