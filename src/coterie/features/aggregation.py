@@ -6,7 +6,10 @@ kind                value over the facts that count                         of n
 count               their number                                            0                 nothing
 none                1 when there is none, else 0                            1                 nothing
 sum, mean           of a number                                             missing           a number
+variance, std       sample variance, standard deviation; needs 2 facts      missing           a number
 min, max            of a number                                             missing           a number
+decayed             sum of a number (or of facts), each halved for every    missing           a number or nothing
+                    ``half_life`` days that it is old at ``as_of``
 first, last         the value at the earliest, latest time; ties by id      missing           any column
 distinct            how many different values                               0                 any column
 most_frequent       the commonest value; of equals the smallest             missing           any column
@@ -51,8 +54,11 @@ _KINDS = {
     "none": _Kind("none", ("count",)),
     "sum": _Kind("number", ("money", "count", "number")),
     "mean": _Kind("number", ("money", "number")),
+    "variance": _Kind("number", ("number",)),
+    "std": _Kind("number", ("money", "number")),
     "min": _Kind("number", _NUMBERS),
     "max": _Kind("number", _NUMBERS),
+    "decayed": _Kind("optional", ("number",)),
     "first": _Kind("any", _ANY),
     "last": _Kind("any", _ANY),
     "distinct": _Kind("any", ("count",)),
@@ -81,6 +87,8 @@ class Aggregation:
         For ``share``: the rule of the facts in the numerator; all when None.
     over
         For ``share``: the column summed in the denominator, where it differs from the feature's value.
+    half_life
+        For ``decayed``: after how many days a fact counts half, above 0.
 
     Examples
     --------
@@ -91,6 +99,7 @@ class Aggregation:
     kind: str
     of: Rule | None = None
     over: str | None = None
+    half_life: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse unknown kinds and parameters that a kind does not have."""
@@ -102,6 +111,13 @@ class Aggregation:
         if self.kind == "share" and not has_parameters:
             raise ParameterError.of(
                 "Aggregation share", "of and over", None, "given, one at least", hint="a share of all in all is 1."
+            )
+        if self.kind != "decayed":
+            if self.half_life is not None:
+                raise ParameterError.of(f"Aggregation {self.kind}", "half_life", self.half_life, "absent")
+        elif not _is_days(self.half_life):
+            raise ParameterError.of(
+                "Aggregation decayed", "half_life", self.half_life, "a number of days above 0 and at most 36525"
             )
 
     @property
@@ -129,13 +145,15 @@ class Aggregation:
         body: dict[str, Any] = {"kind": self.kind}
         if self.of is not None:
             body["of"] = self.of.to_json()
-        return {**body, "over": self.over} if self.over else body
+        if self.over is not None:
+            body["over"] = self.over
+        return body if self.half_life is None else {**body, "half_life": self.half_life}
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Aggregation:
         """Return the aggregation that ``to_json`` wrote."""
         of = body.get("of")
-        return cls(body["kind"], None if of is None else rules.from_json(of), body.get("over"))
+        return cls(body["kind"], None if of is None else rules.from_json(of), body.get("over"), body.get("half_life"))
 
     def sql(
         self, value: str | None, hit: Expression | None, gap: Gap | None = None, kind: str = "BIGINT"
@@ -168,6 +186,10 @@ class Aggregation:
             The largest of these numbers for the person.
         """
         return _OF_GROUPS[self.kind](value, number, top)
+
+
+def _is_days(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 36_525
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,20 @@ from coterie.store.sql import DAY, HOUR, SECOND, Expression, floor_to, whole
 UNITS = ("money", "count", "days", "share", "number", "text")
 ORDER = Kind.ORDER_COMPLETED.value
 ORDER_LINE = "Order Line"
+EVENT = "Event"
 TRAIT = "Trait"
+DEFINITION = 2
+"""Rises when the meaning of definitions changes: tables and tiles of an older one are never read under the new."""
+
+_PRODUCT = ("source", "product_id")
+OWNERS: dict[str, tuple[str, ...]] = {
+    "person": ("person",),
+    "product": _PRODUCT,
+    **{name: (name,) for name in ("department", "category", "subcategory", "brand")},
+    "person-product": ("person", *_PRODUCT),
+    **{f"person-{name}": ("person", name) for name in ("department", "category", "subcategory", "brand")},
+}
+"""Whom or what features are about, beside the columns that name one of them in a spine."""
 
 _MINUTES_5 = 300 * SECOND
 _EPOCH = datetime(1970, 1, 1)
@@ -94,14 +107,17 @@ class Window:
 
 
 LIFETIME = Window(None)
+RESERVED = ("person", "as_of", "position", "source", "product_id", "department", "category", "subcategory", "brand")
 
 _CLOCK = {"local_day": int, "weekday": int, "hour": int}
 _MONEY = {"amount": int, "discount": int, "gross": int}
+_SHELF = dict.fromkeys(("department", "category", "subcategory", "brand"), str)
 _LINE: dict[str, type] = {
     **_MONEY,
     "quantity": float,
     **dict.fromkeys(("source", "order_id", "line_id", "channel", "place", "product_id"), str),
-    **dict.fromkeys(("department", "category", "subcategory", "brand"), str),
+    **_SHELF,
+    "price_band": str,
     **_CLOCK,
 }
 _ORDER: dict[str, type] = {
@@ -114,6 +130,7 @@ _ORDER: dict[str, type] = {
 _EVENT: dict[str, type] = {
     "amount": int,
     **dict.fromkeys(("source", "channel", "order_id", "product_id", "campaign_id", "offer_id"), str),
+    **_SHELF,
     **_CLOCK,
 }
 
@@ -132,10 +149,14 @@ def relation(on: str) -> Relation:
     """Return the facts that features of that kind are made of.
 
     ``Order Completed`` has one row an order: the sums of its lines, its first moment, of several channels or places
-    the first in the alphabet. ``Order Line`` has the lines of completed orders; refunds and cancellations have the
-    lines that were refunded or cancelled. Lines carry the product's department, category, subcategory and brand as
-    they were when the line was sold (the first known before that). ``gross`` is amount + discount; ``local_day`` counts
-    days since 1970, ``weekday`` runs from Monday 0 to Sunday 6, ``hour`` from 0 to 23, all on the shop's wall clock.
+    the first in the alphabet; lines that were filed under different subjects are different orders. ``Order Line`` has
+    the lines of completed orders; refunds and cancellations have the lines that were refunded or cancelled. ``Event``
+    has the events of all kinds, which its column ``kind`` tells apart.
+
+    Lines and events carry the product's department, category, subcategory and brand as they were when the line was sold
+    (the first known before that). ``gross`` is amount + discount. ``price_band`` says between which of 1, 2, 5, 10, 20,
+    50, 100, 200, 500, 1000 … of the currency the price of one piece lies. ``local_day`` counts days since 1970,
+    ``weekday`` runs from Monday 0 to Sunday 6, ``hour`` from 0 to 23, all on the shop's wall clock.
 
     Raises
     ------
@@ -149,12 +170,22 @@ def relation(on: str) -> Relation:
             return Relation("order_lines", ORDER, "line", _LINE)
         case Kind.ORDER_REFUNDED.value | Kind.ORDER_CANCELLED.value:
             return Relation("order_lines", on, "line", _LINE)
+        case "Event":
+            return Relation("events", None, "event", {"kind": str, **_EVENT})
         case "Trait":
             return Relation("traits", None, "trait", {"trait": str, "value": str, "source": str})
     if on in {kind.value for kind in Kind}:
         return Relation("events", on, "event", _EVENT)
-    allowed = ", ".join([ORDER_LINE, TRAIT, *(kind.value for kind in Kind)])
+    allowed = ", ".join([ORDER_LINE, EVENT, TRAIT, *(kind.value for kind in Kind)])
     raise ParameterError.of("Feature", "on", on, f"one of {allowed}")
+
+
+def check_name(name: object) -> None:
+    """Raise ParameterError for what cannot be the name of a feature's column."""
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
+        raise ParameterError.of("Feature", "name", name, "snake case, such as spend_30d")
+    if name in RESERVED:
+        raise ParameterError.of("Feature", "name", name, f"other than {', '.join(RESERVED)}")
 
 
 @dataclass(frozen=True)
@@ -166,7 +197,7 @@ class Feature:
     name
         Snake case; the column's name.
     on
-        The facts: ``Order Completed`` (orders), ``Order Line``, ``Trait``, or a kind of event.
+        The facts: ``Order Completed`` (orders), ``Order Line``, ``Trait``, a kind of event, or ``Event`` (all kinds).
     aggregation
         What is done with the facts.
     value
@@ -183,7 +214,8 @@ class Feature:
     meaning
         One sentence.
     per
-        What the feature is about; ``person``.
+        Whom or what the feature is about, one of ``OWNERS``: ``person``, ``product``, ``category`` (``department``,
+        ``subcategory``, ``brand``), or a pair such as ``person-category``.
 
     Raises
     ------
@@ -213,12 +245,13 @@ class Feature:
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""
-        if not isinstance(self.name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", self.name):
-            raise ParameterError.of("Feature", "name", self.name, "snake case, such as spend_30d")
-        if self.name in ("person", "as_of", "position"):
-            raise ParameterError.of("Feature", "name", self.name, "other than person, as_of and position")
-        if self.per != "person":
-            raise ParameterError.of(f"Feature {self.name}", "per", self.per, "person")
+        check_name(self.name)
+        if self.per not in OWNERS:
+            raise ParameterError.of(f"Feature {self.name}", "per", self.per, f"one of {', '.join(OWNERS)}")
+        if lost := [name for name in self.owner if name not in ("person", *relation(self.on).columns)]:
+            raise ParameterError.of(
+                f"Feature {self.name}", "per", self.per, f"something that {self.on} tells", hint=f"it has no {lost[0]}."
+            )
         if self.unit not in UNITS:
             raise ParameterError.of(f"Feature {self.name}", "unit", self.unit, f"one of {', '.join(UNITS)}")
         if self.unit not in self.aggregation.units:
@@ -257,8 +290,13 @@ class Feature:
                 raise ParameterError.of(owner, f"the value that {name} is compared with", value, expected)
 
     @property
+    def owner(self) -> tuple[str, ...]:
+        """The columns that name, in a spine, whom or what the feature is about."""
+        return OWNERS[self.per]
+
+    @property
     def columns(self) -> frozenset[str]:
-        """The columns of the facts that the feature reads."""
+        """The columns of the facts that the feature reads; those of its owner come besides."""
         own = frozenset((self.value,)) if self.value else frozenset[str]()
         return own | self.aggregation.columns | (self.where.columns if self.where else frozenset())
 
@@ -294,5 +332,5 @@ class Feature:
     @property
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of all that changes the value; the name and the words do not."""
-        content = {"plane": type(self).__name__, **self._content(), "hop": self.window.hop}
+        content = {"definition": DEFINITION, "plane": type(self).__name__, **self._content(), "hop": self.window.hop}
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The four ports of storage. Rooms are written against these; adapters are chosen in ``workspace``.
+"""The ports of storage, and of the engine that computes. Rooms are written against these; ``workspace`` chooses.
 
 =========  =====================================================  ==============  ===============
 port       keeps                                                  embedded        in memory
@@ -6,13 +6,15 @@ port       keeps                                                  embedded      
 Ledger     small, transactional: consents, edges, imports, runs   SQLite          MemoryLedger
 Vault      direct identifiers ↔ subject keys, sealed bytes        SQLite          MemoryVault
 Lake       facts: append-only tables of any size                  Delta tables    MemoryLake
+State      online tiles: a cache that the lake can always rebuild LMDB            MemoryState
 Archive    models and exports: content-addressed files            folder          MemoryArchive
+Engine     nothing: runs the SQL over the lake's files            DuckDB, Spark   DuckDB
 =========  =====================================================  ==============  ===============
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+from sqlglot import exp
 
 from coterie.schema import Table
 
@@ -235,3 +238,54 @@ class Archive(Protocol):
 
     def delete(self, digest: str) -> None:
         """Remove content; removing what is not there does nothing."""
+
+
+class State(Protocol):
+    """Small values under keys, read and written in microseconds: a cache, complete up to its mark.
+
+    One process writes, many read. A write is there in full or not at all, with its mark; after a crash some of the last
+    writes may be missing, together with their marks, and are made again by whoever compares the mark.
+    """
+
+    def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the value of each key, None where there is none, all from one moment."""
+
+    def put(self, values: Mapping[bytes, bytes | None], mark: bytes | None = None) -> None:
+        """Write values in one step, removing the keys whose value is None, and set the mark unless that is None."""
+
+    def items(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Go through the keys that begin so, in the order of their bytes."""
+
+    def mark(self) -> bytes | None:
+        """Return up to where the content is complete, as the last write said; None for an empty or a cleared one."""
+
+    def clear(self) -> None:
+        """Remove everything, the mark included."""
+
+    def compact(self) -> None:
+        """Rewrite what is kept, so that no byte of what was removed or written over is left."""
+
+    def size(self) -> int:
+        """Return how many bytes it takes on the disk (or in memory)."""
+
+    def close(self) -> None:
+        """Release it."""
+
+
+class Engine(Protocol):
+    """What runs the statements of the dialect (``store.sql``): trees are written for it, text is in its own words."""
+
+    dialect: str
+    """One of ``store.sql.ENGINES``."""
+
+    def attach(self, name: str, source: Sequence[str] | pa.Table) -> None:
+        """Show Parquet files or an Arrow table under a name, in place of what had that name."""
+
+    def view(self, name: str, sql: exp.Expr) -> None:
+        """Show a query under a name, in place of what had that name."""
+
+    def temporary(self, name: str, rows: pa.Table) -> AbstractContextManager[str]:
+        """Show an Arrow table under a name until the answer's ``with`` block ends."""
+
+    def query(self, sql: exp.Expr) -> pa.Table:
+        """Return the answer to a statement as an Arrow table."""

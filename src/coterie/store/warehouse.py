@@ -90,6 +90,8 @@ class Warehouse:
     [{'total': 1000}]
     """
 
+    dialect = "duckdb"
+
     def __init__(
         self,
         lake: Lake | None = None,
