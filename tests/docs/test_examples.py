@@ -19,17 +19,26 @@ from coterie.collect.mapping import Mapping
 from pages import DOCS, PAGES, Block, blocks, name
 
 WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
+ON_SPARK = {"run-on-spark.md"}  # slow, and skipped where Spark or Java is not installed
 MODULES = sorted(module.name for module in pkgutil.walk_packages(coterie.__path__, "coterie."))
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
-def test_the_examples_of_a_page_run(page: Path, desk: Path) -> None:
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=name(page), marks=pytest.mark.slow if page.name in ON_SPARK else ())
+        for page in WITH_PYTHON
+    ],
+)
+def test_the_examples_of_a_page_run(page: Path, desk: Path, request: pytest.FixtureRequest) -> None:
     """The blocks of a page are one program, run in a folder of its own with a shop's files (see ``desk``).
 
     A file that the page shows in whole lies in that folder under the name that stands before it, with a colon; a
     mapping or contract without a name is the one of the folder.
     """
+    if page.name in ON_SPARK:
+        request.getfixturevalue("spark")
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):
         if (file := named(page, block)) is not None:

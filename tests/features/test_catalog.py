@@ -1,20 +1,18 @@
-"""The catalogue says what it means, says what it cannot compute, and its reference page is current."""
+"""The catalogue says what it means, and its reference page is current."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
-from datetime import datetime
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 from coterie.errors import ParameterError
-from coterie.features.catalog import CATALOG, OUTCOMES, available, trait
-from coterie.features.feature import Feature
-from coterie.store.warehouse import Warehouse
-from oracles.features import History
-from oracles.histories import itself, order_line
+from coterie.features.catalog import CATALOG, CATALOGS, OUTCOMES
+from coterie.features.combination import Combination, Declared
+from coterie.features.feature import OWNERS
 
 DOCS = Path(__file__).parents[2] / "docs"
 PROMISED = """recency_days tenure_days orders orders_7d orders_30d orders_90d orders_365d
@@ -24,6 +22,8 @@ category_entropy top_category top_category_share weekend_share morning_share eve
 active_days_90d product_views_30d cart_adds_30d searches_30d email_opens_90d email_clicks_90d campaigns_365d
 coupons_365d"""
 
+WINDOWED = [name for name in CATALOG.names if re.search(r"_\d+d$", name)]
+
 
 def test_the_promised_features_are_there() -> None:
     assert set(PROMISED.split()) <= set(CATALOG.names)
@@ -32,7 +32,7 @@ def test_the_promised_features_are_there() -> None:
 
 
 @pytest.mark.parametrize("feature", CATALOG, ids=lambda feature: feature.name)
-def test_a_feature_speaks_to_people(feature: Feature) -> None:
+def test_a_feature_speaks_to_people(feature: Declared) -> None:
     assert feature.title
     assert feature.meaning.endswith(".")
 
@@ -45,28 +45,31 @@ def test_features_are_found_by_name() -> None:
         CATALOG["spent"]
 
 
-def test_what_cannot_be_computed_is_named_with_what_would_bring_it(shop: Callable[[History], Warehouse]) -> None:
-    moment = datetime(2026, 1, 1)
-    product = {"source": "shop", "product_id": "p", "category": "c", "import_id": 1, "row": 1}
-    age = {"source": "shop", "subject": 1, "trait": "age", "value": "40", "import_id": 1, "row": 1}
-    history = History(
-        order_lines=[order_line(1, 1, moment, product_id="p")], products=[product], traits=[age], person_of=[itself(1)]
-    )
-    missing = available(shop(history), [*CATALOG, trait("shoe_size")])
-    assert missing["product_views_30d"] == "no Product Viewed in events: map a source that has them"
-    assert missing["refunded_lines_365d"] == "no Order Refunded in order_lines: map a source that has them"
-    assert missing["shoe_size"] == "no trait shoe_size: map it as a trait of the source"
-    assert missing["private_label_share"] == "no product has brand: map it from the product catalogue"
-    assert missing["places"] == "no order line has place: map it, if the source has it"
-    assert not {"spend", "age", "top_category", "products"} & missing.keys()
+@pytest.mark.parametrize("per", CATALOGS)
+def test_features_of_one_owner_have_names_of_their_own_and_meanings_of_their_own(per: str) -> None:
+    catalog = CATALOGS[per]
+    assert len(set(catalog.names)) == len(catalog) > 20
+    assert {feature.per for feature in catalog} == {per}
+    assert len({feature.fingerprint for feature in catalog}) == len(catalog), "two names for the same number"
+    assert len({feature.title for feature in catalog}) == len(catalog)
+    assert all(feature.title and feature.meaning.endswith(".") for feature in catalog)
 
 
-def test_a_shop_of_order_totals_has_no_features_of_products(shop: Callable[[History], Warehouse]) -> None:
-    total = order_line(1, 1, datetime(2026, 1, 1), product_id=None, discount=None)
-    missing = available(shop(History(order_lines=[total], person_of=[itself(1)])), CATALOG)
-    assert missing["discount_share"] == "no order line has discount: map it, if the source has it"
-    assert missing["products"] == "no order line has product_id: map it, if the source has it"
-    assert not {"spend", "basket_lines", "orders"} & missing.keys()
+def test_every_owner_has_a_catalogue() -> None:
+    assert CATALOGS.keys() == OWNERS.keys()
+    assert CATALOGS["person"] is CATALOG
+
+
+@pytest.mark.parametrize("feature", CATALOG, ids=lambda feature: feature.name)
+def test_a_feature_comes_back_from_json(feature: Declared) -> None:
+    assert type(feature).from_json(json.loads(json.dumps(feature.to_json()))) == feature
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+def test_a_window_is_in_the_name(name: str) -> None:
+    feature = CATALOG[name]
+    parts = feature.parts if isinstance(feature, Combination) else (feature,)
+    assert {part.window.days for part in parts} == {int(name.rpartition("_")[2].removesuffix("d"))}
 
 
 def test_the_reference_page_is_current() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from coterie.errors import ParameterError
 from coterie.features.aggregation import Aggregation
 from coterie.features.catalog import CATALOG
+from coterie.features.combination import Combination, parts_of
 from coterie.features.feature import LIFETIME, ORDER, ORDER_LINE, Feature, Window
 from coterie.features.outcome import Outcome, churned, future_spend
 from coterie.features.rule import Compare
@@ -55,6 +56,13 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("name", {"name": "person"}),
     ("on", {"on": "Order Placed"}),
     ("per", {"per": "product"}),
+    ("per", {"per": "person-category"}),
+    ("per", {"per": "shop"}),
+    ("per", {"per": "product", "on": "Trait"}),
+    ("column", {"on": "Product Viewed", "where": Compare("kind", "=", "Product Viewed")}),
+    ("column", {"where": Compare("price_band", "=", "under 1")}),
+    ("unit", {"aggregation": Aggregation("variance"), "value": "amount", "unit": "money"}),
+    ("value", {"aggregation": Aggregation("decayed", half_life=7), "value": "channel", "unit": "number"}),
     ("unit", {"unit": "euros"}),
     ("unit", {"unit": "money"}),
     ("value", {"value": "amount"}),
@@ -108,6 +116,50 @@ def test_the_fingerprint_is_of_the_value() -> None:
         Outcome("n", ORDER, COUNT, window=Window(30), unit="count", otherwise=0),
     ]
     assert len({feature.fingerprint, *(other.fingerprint for other in others)}) == len(others) + 1
+
+
+@pytest.mark.parametrize("days", [None, 0, -1, True, "7", float("nan"), 1e9])
+def test_half_lives_that_are_none(days: Any) -> None:
+    with pytest.raises(ParameterError, match="half_life"):
+        Aggregation("decayed", half_life=days)
+    with pytest.raises(ParameterError, match="half_life"):
+        Aggregation("sum", half_life=7)
+
+
+ORDERS, SPEND = CATALOG["orders"], CATALOG["spend"]
+MADE = {"name": "n", "operation": "ratio", "left": SPEND, "right": ORDERS, "unit": "money"}
+
+
+@pytest.mark.parametrize(
+    ("what", "changes"),
+    [
+        ("name", {"name": "as_of"}),
+        ("operation", {"operation": "sum"}),
+        ("unit", {"unit": "text"}),
+        ("unit", {"operation": "remainder"}),
+        ("unit", {"operation": "difference"}),
+        ("part", {"left": "spend"}),
+        ("part", {"left": churned(30)}),
+        ("part", {"right": Feature("age", "Trait", Aggregation("last"), "value", unit="text")}),
+        ("parts", {"left": Feature("sold", ORDER_LINE, COUNT, unit="count", per="product")}),
+    ],
+)
+def test_combinations_that_are_none(what: str, changes: dict[str, Any]) -> None:
+    Combination(**MADE)
+    with pytest.raises(ParameterError, match=what):
+        Combination(**{**MADE, **changes})
+
+
+def test_combinations_have_a_fingerprint_of_the_value_and_share_their_parts() -> None:
+    made = Combination(**MADE)
+    assert replace(made, name="m", title="Basket").fingerprint == made.fingerprint
+    renamed = replace(made, left=replace(SPEND, name="paid"))
+    others = [replace(made, unit="number"), replace(made, left=ORDERS), replace(made, right=CATALOG["orders_30d"])]
+    assert renamed.fingerprint == made.fingerprint
+    assert len({made.fingerprint, *(other.fingerprint for other in others)}) == 4
+    parts = parts_of((made, renamed, ORDERS, SPEND))
+    assert list(parts) == [SPEND.fingerprint, ORDERS.fingerprint]
+    assert len({part.name for part in parts.values()}) == 2
 
 
 def test_a_future_has_an_end() -> None:

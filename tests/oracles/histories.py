@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -67,83 +68,123 @@ def spine(*rows: tuple[int, datetime]) -> pa.Table:
 
 AS_OF = datetime(2026, 3, 31, 15, 20, 30)
 MICROSECOND = timedelta(microseconds=1)
-# where windows begin and end at AS_OF (365, 30, 7 and 1 days), and the clock change in New York on 8 March
+# where windows begin at AS_OF (730, 365, 30, 7 and 1 days; 6 and 1 hours) and the next hops, the end of a future, the
+# clock changes in New York and the turn of the year there and in UTC
 EDGES = (
     AS_OF,
+    datetime(2024, 3, 31),
     datetime(2025, 3, 31),
     datetime(2026, 3, 1),
     datetime(2026, 3, 24, 15),
     datetime(2026, 3, 30, 15),
+    datetime(2026, 3, 31, 9, 20),
+    datetime(2026, 3, 31, 14, 20),
+    datetime(2026, 3, 31, 14, 25),
+    datetime(2026, 4, 7, 15, 20, 30),
     datetime(2026, 3, 8, 5),
     datetime(2026, 3, 8, 7),
-    datetime(2026, 4, 7, 15, 20, 30),
+    datetime(2025, 11, 2, 5, 30),
+    datetime(2025, 11, 2, 6, 30),
+    datetime(2026, 1, 1),
+    datetime(2026, 1, 1, 5),
 )
 SUBJECTS = (1, 2, 3, 4)
 PEOPLE = (1, 2, 3, 9)
+SOURCES = ("shop", "till")
+PRODUCTS = ("p1", "p2", "p3")
+VIEWED, SENT, ADDED = "Product Viewed", "Campaign Sent", "Product Added"
 
 
 def moments() -> st.SearchStrategy[datetime]:
-    """Times on, just before and just after the edges, or anywhere within two years."""
+    """Times on, just before and just after the edges, in the last hours or days, or anywhere within two years."""
     edges = st.builds(lambda edge, off: edge + off * MICROSECOND, st.sampled_from(EDGES), st.integers(-1, 1))
     anywhere = st.integers(0, 2 * 365 * 86_400).map(lambda seconds: datetime(2024, 6, 1) + timedelta(seconds=seconds))
-    return st.one_of(edges, edges, anywhere)
+    lately = st.sampled_from((3_600, 86_400, 40 * 86_400)).flatmap(lambda most: st.integers(0, most))
+    before = lately.map(lambda seconds: AS_OF - timedelta(seconds=seconds))
+    return st.one_of(edges, edges, before, anywhere)
 
 
-def _late(moment: datetime, late: int) -> datetime:
-    return moment + timedelta(hours=late)
-
-
-_LATE = st.sampled_from((0, 0, 0, 1, 24 * 40))
-_TEXT = st.sampled_from((None, "a", "b", "B", "ä"))
+_LATE = st.sampled_from((0, 0, 0, 1, 24 * 40)).map(lambda hours: timedelta(hours=hours))
+_TEXT = st.sampled_from((None, "a", "b", "B", "ä", "nan", ""))
+# also prices on the edges of their bands, and one minor unit off
+_AMOUNT = st.one_of(
+    st.none(), st.integers(-500, 10_000), st.sampled_from((0, 99, 100, 199, 200, 500, 999, 1000, 100_000))
+)
+EIGHTHS = st.one_of(st.none(), st.sampled_from((0.5, 1.0, 2.0)), st.integers(-40, 400).map(lambda number: number / 8))
+"""Quantities whose sums are exact, so that whatever is made of them is, in any order."""
+TENTHS = st.one_of(st.none(), st.integers(1, 500).map(lambda number: number / 10), st.floats(1e-3, 1e6))
+"""Quantities whose sums are rounded."""
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> History:
-    """Up to a dozen facts of each kind about four subjects, with ties, late rows, gaps in the data and merges."""
+def histories(draw: st.DrawFn, quantities: st.SearchStrategy[float | None] = EIGHTHS) -> History:
+    """Up to a dozen facts of each kind about four subjects.
+
+    They come from two sources with equal ids, with ties, late rows, gaps in the data, refunds and cancellations,
+    several versions of products and imports; subjects merge with others and part from them again.
+    """
     history = History()
+    often = draw(st.lists(moments(), min_size=1, max_size=4))
+    moment = st.one_of(st.sampled_from(often), moments())
+    subject = st.sampled_from(SUBJECTS)
+    item = st.sampled_from((None, *PRODUCTS))
+
+    def origin(number: int) -> dict[str, Any]:
+        """Two facts each have one id, in two sources."""
+        return {"source": SOURCES[number % 2], "import_id": draw(st.integers(1, 3)), "row": number}
+
     for number in range(draw(st.integers(0, 14))):
-        moment = draw(moments())
+        at = draw(moment)
         line = order_line(
             number,
-            draw(st.sampled_from(SUBJECTS)),
-            moment,
-            draw(st.one_of(st.none(), st.integers(-500, 10_000))),
-            order_id=f"o{draw(st.integers(0, 6))}",
-            kind=draw(st.sampled_from(("Order Completed",) * 4 + ("Order Refunded",))),
+            draw(subject),
+            at,
+            draw(_AMOUNT),
+            line_id=f"l{number // 2}",
+            order_id=f"o{draw(st.integers(0, 4))}",
+            kind=draw(st.sampled_from(("Order Completed",) * 4 + ("Order Refunded", "Order Cancelled"))),
             discount=draw(st.one_of(st.none(), st.integers(0, 900))),
-            quantity=draw(st.one_of(st.none(), st.floats(-5, 50, allow_subnormal=False))),
+            quantity=draw(quantities),
             channel=draw(_TEXT),
             place=draw(_TEXT),
-            product_id=draw(st.sampled_from((None, "p1", "p2", "p3"))),
-            available_at=_late(moment, draw(_LATE)),
+            product_id=draw(item),
+            available_at=at + draw(_LATE),
         )
-        history.order_lines.append(line)
-    for number in range(draw(st.integers(0, 10))):
-        moment = draw(moments())
-        kind = draw(st.sampled_from(("Product Viewed", "Campaign Sent")))
-        more = {"campaign_id": draw(_TEXT), "available_at": _late(moment, draw(_LATE))}
-        history.events.append(event(number, draw(st.sampled_from(SUBJECTS)), kind, moment, **more))
-    for number in range(draw(st.integers(0, 5))):
-        begin = draw(st.one_of(st.none(), moments()))
-        row = {
-            "source": "shop",
-            "product_id": draw(st.sampled_from(("p1", "p2"))),
-            "available_at": begin,
-            "import_id": 1,
+        history.order_lines.append(line | origin(number))
+    for number in range(draw(st.integers(0, 12))):
+        at = draw(moment)
+        seen = event(
+            number,
+            draw(subject),
+            draw(st.sampled_from((VIEWED, SENT, ADDED))),
+            at,
+            event_id=f"e{number // 2}",
+            channel=draw(_TEXT),
+            order_id=None,
+            product_id=draw(item),
+            campaign_id=draw(_TEXT),
+            offer_id=None,
+            amount=draw(_AMOUNT),
+            currency="EUR",
+            available_at=at + draw(_LATE),
+        )
+        history.events.append(seen | origin(number))
+    for number in range(draw(st.integers(0, 6))):
+        version = {"product_id": draw(st.sampled_from(PRODUCTS[:2])), "available_at": draw(st.none() | moment)}
+        shelf = {"category": draw(_TEXT), "department": "d", "subcategory": draw(_TEXT), "brand": draw(_TEXT)}
+        history.products.append(version | shelf | origin(number))
+    for number in range(draw(st.integers(0, 6))):
+        dated = draw(st.none() | moment)
+        about: dict[str, Any] = {
+            "subject": draw(subject),
+            "trait": draw(st.sampled_from(("age", "tier"))),
+            "value": draw(_TEXT),
         }
-        history.products.append(
-            {**row, "row": number, "category": draw(_TEXT), "department": "d", "brand": draw(_TEXT)}
-        )
-    for number in range(draw(st.integers(0, 5))):
-        moment = draw(st.one_of(st.none(), moments()))
-        row = {"source": "shop", "subject": draw(st.sampled_from(SUBJECTS)), "trait": "age", "value": draw(_TEXT)}
-        available = None if moment is None else _late(moment, draw(_LATE))
-        history.traits.append({**row, "occurred_at": moment, "available_at": available, "import_id": 1, "row": number})
-    for subject in SUBJECTS:
-        merged = draw(st.one_of(st.none(), moments()))
-        if merged is None:
-            history.person_of.append(itself(subject))
-        else:
-            history.person_of.append({**itself(subject), "valid_until": merged})
-            history.person_of.append({"subject": subject, "person": 1, "valid_from": merged, "valid_until": None})
+        times: dict[str, Any] = {"occurred_at": dated, "available_at": None if dated is None else dated + draw(_LATE)}
+        history.traits.append(about | times | origin(number))
+    for one in SUBJECTS:
+        bounds = [None, *sorted(draw(st.lists(moment, max_size=2, unique=True))), None]
+        for begin, end in pairwise(bounds):
+            who: dict[str, Any] = {"subject": one, "person": draw(st.sampled_from((one, 1)))}
+            history.person_of.append({**who, "valid_from": begin, "valid_until": end})
     return history

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -455,3 +456,17 @@ def test_a_request_that_was_killed_is_finished(
     shop.build(AS_OF)
     check_finished(shop, tmp_path / "shop", subjects)
     assert len(shop.forget(identifier).kept_out) == 3  # the receipt of what another verb has finished
+
+
+def test_of_several_requests_that_were_cut_off_each_has_its_own_receipt(
+    opened: Callable[[], Workspace], files: Path
+) -> None:
+    shop = opened()
+    import_csv(shop, files, rows())
+    asked = [("first", "c5"), ("second", "c6"), ("third", "c7")]
+    for day, (request, customer) in enumerate(asked, 1):
+        person = {"subject": subjects_of(shop, customer_id=customer)[0], "asked_at": datetime(2026, 1, day)}
+        shop.ledger.insert(ERASURES, [{"request": request, **person}])
+    assert shop.forget("customer_id=c6").request == "second"
+    with pytest.raises(ParameterError, match="Nobody"):
+        shop.show("customer_id=c5")

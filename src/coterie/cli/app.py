@@ -9,12 +9,26 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from coterie.cli import checking, collecting, identities, keeping, mappings, people, recording, segmenting
+from coterie.cli import (
+    answering,
+    checking,
+    collecting,
+    defining,
+    identities,
+    keeping,
+    mappings,
+    people,
+    recording,
+    segmenting,
+)
 from coterie.cli.frame import AsJson, app
 from coterie.cli.screen import Screen
 from coterie.errors import CoterieError, UsageError
 
-COMMANDS = (collecting, recording, mappings, checking, identities, segmenting, people, keeping)
+COMMANDS = (
+    *(collecting, recording, mappings, checking, identities),
+    *(defining, segmenting, answering, people, keeping),
+)
 """The modules that register commands, in the order in which data flows."""
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from coterie.cli.frame import HERE, AsJson, AsOf, Shop, app, open_shop
+from coterie.cli.reading import read_spine
 from coterie.cli.screen import Screen
 
 
@@ -20,25 +21,68 @@ class Method(StrEnum):
     RFM = "rfm"
 
 
+class Engine(StrEnum):
+    """What computes features."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
 @app.command()
 def build(
     shop: Shop = HERE,
-    as_of: AsOf = None,
+    as_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The moment whose past is read: a date (start of that day in the shop's time zone) or a time. Give it "
+            "several times for a table of several moments."
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="Names with commas between, such as orders,spend_90d.", show_default="all that can be built"),
+    ] = None,
+    outcomes: Annotated[
+        str | None, typer.Option(help="Labels of the days after, such as churned_90d,future_spend_30d.")
+    ] = None,
+    spine: Annotated[
+        Path | None,
+        typer.Option(
+            help="A CSV or Parquet file with the rows that are wanted: a column person or an identifier such as "
+            "customer_id, and as_of unless that is an option."
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="What computes them; the answer is the same. Spark needs the extra spark and a Java.")
+    ] = Engine.DUCKDB,
     out: Annotated[Path | None, typer.Option(help="Write the table to this Parquet file as well.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build every feature that the shop's data allow, for everybody who may be processed."""
+    """Build features, for everybody who may be processed or for the rows of a file."""
     screen = Screen(as_json=as_json)
+    rows = read_spine(spine) if spine is not None else None
     with open_shop(shop) as workspace, screen.progress() as progress:
-        built = workspace.build(as_of, progress=progress)
+        built = workspace.build(
+            as_of or None,
+            features=_names(features) or None,
+            outcomes=_names(outcomes),
+            spine=rows,
+            engine=engine.value,
+            progress=progress,
+        )
         if out is not None:
-            workspace.write(built.table, out, purpose="segmentation")
+            workspace.write(built.frame("pyarrow"), out, purpose="segmentation")
     if as_json:
         screen.answer(built.to_json())
     else:
         from coterie.cli.words import feature_table
 
         feature_table(screen, built)
+
+
+def _names(text: str | None) -> list[str]:
+    """Return the names in a text with commas between."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 @app.command()

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from coterie.charts.numbers import count, money, ratio, share
+from coterie.charts.numbers import MISSING, count, money, quantity, ratio, share
 from coterie.cli.screen import Screen
 
 if TYPE_CHECKING:
     from coterie.collect.intake import Receipt
     from coterie.collect.quality import Quality
     from coterie.collect.trace import Fate
+    from coterie.workspace.answering import ProfileNow
     from coterie.workspace.results import FeatureTable, Person
     from coterie.workspace.segmentation import Segmentation
     from coterie.workspace.shop import ErasureReceipt
@@ -168,12 +169,34 @@ def _span(seconds: float) -> str:
 
 def feature_table(screen: Screen, built: FeatureTable) -> None:
     """Print which features were built and which were not."""
-    rows = [(feature.name, feature.unit, feature.meaning) for feature in built.features]
+    rows = [(one.name, one.unit, one.meaning) for one in (*built.features, *built.outcomes)]
     screen.table(("feature", "unit", "meaning"), rows)
     for name, why in built.missing.items():
         screen.say(f"  not built: {name} ({why})")
     again = ", read back from an earlier run" if built.reused else ""
-    screen.lines([f"{count(built.table.num_rows)} people as of {built.as_of:%Y-%m-%d %H:%M} UTC{again}."])
+    for reason, number in built.refused.items() if built.given is not None else ():
+        screen.say(f"  left out: {count(number)} rows ({reason})")
+    told = built.to_json()
+    what = "people" if told["rows"] == told["people"] else "rows"
+    when = f"as of {built.as_of:%Y-%m-%d %H:%M} UTC" + (
+        f" and {told['moments'] - 1} earlier" if told["moments"] > 1 else ""
+    )
+    screen.lines([f"{count(told['rows'])} {what} {when}{again}."])
+
+
+def profile_table(screen: Screen, found: ProfileNow) -> None:
+    """Print one person's features, each in its unit."""
+    rows = []
+    for feature in found.features:
+        value = found.values[feature.name]
+        shown = MISSING if value is None else value
+        if isinstance(value, int | float):
+            shown = quantity(value, feature.unit, found.currency)
+        rows.append((feature.title or feature.name, shown, feature.meaning))
+    screen.table(("feature", "value", "meaning"), rows)
+    screen.lines([f"As of {found.as_of:%Y-%m-%d %H:%M} UTC."])
+    if found.why:
+        screen.say(f"Computed from the facts: {found.why}.")
 
 
 def segment_table(screen: Screen, made: Segmentation) -> None:

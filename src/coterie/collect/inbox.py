@@ -165,6 +165,10 @@ class Inbox:
         newest: int = rows["seq"][-1].as_py() if rows.num_rows else 0
         return (version << 32) + newest if newest else version
 
+    def appended(self, table: Table, since: int) -> list[str] | pa.Table | None:
+        """Return what was added to the lake after that version of it, or None."""
+        return self.lake.appended(table, since)
+
     def count(self, table: Table) -> int:
         """Return the number of rows, in the lake and in the inbox."""
         rows, count = self._both(table, self.lake.count)

@@ -19,7 +19,13 @@ Unlink = Callable[[int], object]
 
 
 def undo(
-    warehouse: Warehouse, lake: Lake, ledger: Ledger, import_id: int, *, unlink: Unlink = int
+    warehouse: Warehouse,
+    lake: Lake,
+    ledger: Ledger,
+    import_id: int,
+    *,
+    unlink: Unlink = int,
+    going: Callable[[list[int]], object] = len,
 ) -> list[dict[str, Any]]:
     """Take an import back, so that a corrected mapping can bring the file in anew; return its row in the books.
 
@@ -34,6 +40,8 @@ def undo(
         The number of the import.
     unlink
         Removes the identity edges that an import has brought.
+    going
+        Told which imports go, while all of them are still there.
 
     Raises
     ------
@@ -62,6 +70,7 @@ def undo(
             "because this one had them.",
             hint=f"undo {listed} first, the newest first; then bring their files in again.",
         )
+    going(together)
     ledger.put(IMPORTS, [{**row, "state": "undoing"} for row in rows])  # all at once: a crash must not part them
     return [abandon(lake, ledger, row, unlink) for row in rows]
 

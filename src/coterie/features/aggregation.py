@@ -38,7 +38,7 @@ from sqlglot import exp
 from coterie.errors import ParameterError
 from coterie.features import rule as rules
 from coterie.features.rule import Rule
-from coterie.store.sql import DAY, Expression, both, column, count, ratio, real, total, when, whole
+from coterie.store.sql import DAY, Expression, both, column, count, ratio, real, row, total, when, whole
 
 
 @dataclass(frozen=True)
@@ -156,9 +156,14 @@ class Aggregation:
         return cls(body["kind"], None if of is None else rules.from_json(of), body.get("over"), body.get("half_life"))
 
     def sql(
-        self, value: str | None, hit: Expression | None, gap: Gap | None = None, kind: str = "BIGINT"
+        self,
+        value: str | None,
+        hit: Expression | None,
+        gap: Gap | None = None,
+        kind: str = "BIGINT",
+        as_of: Expression | None = None,
     ) -> Expression:
-        """Return the aggregate over facts of one person, which are rows with ``occurred``, ``as_of`` and ``rank``.
+        """Return the aggregate over facts of one owner, which are rows with ``occurred`` and ``rank``.
 
         Parameters
         ----------
@@ -170,11 +175,13 @@ class Aggregation:
             For ``gap_std``: where the time to the fact before is.
         kind
             The SQL type of the value, which sums keep.
+        as_of
+            The moment in microseconds since 1970; by default the rows' column ``as_of``.
         """
-        return _PLAIN[self.kind](_Facts(value, hit, gap, kind, self))
+        return _PLAIN[self.kind](_Facts(value, hit, gap, kind, self, column("as_of") if as_of is None else as_of))
 
-    def sql_of_groups(self, value: Expression, number: Expression, top: Expression) -> Expression:
-        """Return the aggregate over the different values of one person.
+    def sql_of_groups(self, value: Expression, number: Expression) -> Expression:
+        """Return the aggregate over the different values of one owner.
 
         Parameters
         ----------
@@ -182,10 +189,8 @@ class Aggregation:
             The value of a group.
         number
             How many facts that count have it.
-        top
-            The largest of these numbers for the person.
         """
-        return _OF_GROUPS[self.kind](value, number, top)
+        return _OF_GROUPS[self.kind](value, number)
 
 
 def _is_days(value: object) -> bool:
@@ -207,6 +212,7 @@ class _Facts:
     gap: Gap | None
     kind: str
     aggregation: Aggregation
+    as_of: Expression
 
     @property
     def value(self) -> Expression:
@@ -214,7 +220,7 @@ class _Facts:
 
     @property
     def age(self) -> Expression:
-        return when(self.hit, exp.Sub(this=column("as_of"), expression=column("occurred")))
+        return when(self.hit, exp.Sub(this=self.as_of, expression=column("occurred")))
 
     @property
     def occurred(self) -> Expression:
@@ -247,6 +253,17 @@ def _gap_mean(facts: _Facts) -> Expression:
     return _days(ratio(span, gaps))
 
 
+def _decayed(facts: _Facts) -> Expression:
+    half_life = real(float(DAY) * (facts.aggregation.half_life or 1))
+    halvings = exp.Div(
+        this=real(exp.paren(exp.Sub(this=column("occurred"), expression=facts.as_of))), expression=half_life
+    )
+    kept: Expression = exp.Pow(this=real(2.0), expression=halvings)
+    if facts.name:
+        kept = exp.Mul(this=real(column(facts.name)), expression=kept)
+    return total(when(facts.hit, kept), "DOUBLE")
+
+
 def _gap_std(facts: _Facts) -> Expression:
     if facts.gap is None:
         raise ParameterError.of("Aggregation gap_std", "gap", None, "given")
@@ -259,12 +276,15 @@ _PLAIN: dict[str, Callable[[_Facts], Expression]] = {
     "none": _none,
     "sum": lambda facts: total(facts.value, facts.kind),
     "mean": lambda facts: ratio(total(facts.value, facts.kind), facts.number),
+    "variance": lambda facts: exp.Variance(this=real(facts.value)),
+    "std": lambda facts: exp.StddevSamp(this=real(facts.value)),
     "min": lambda facts: exp.Min(this=facts.value),
     "max": lambda facts: exp.Max(this=facts.value),
     # "rank" numbers a person's facts by time, then id, so that there are no ties
     "first": lambda facts: exp.ArgMin(this=column(facts.name or ""), expression=when(facts.hit, column("rank"))),
     "last": lambda facts: exp.ArgMax(this=column(facts.name or ""), expression=when(facts.hit, column("rank"))),
     "share": _share,
+    "decayed": _decayed,
     "days_since_last": lambda facts: _days(exp.Min(this=facts.age)),
     "days_since_first": lambda facts: _days(exp.Max(this=facts.age)),
     "gap_mean": _gap_mean,
@@ -285,11 +305,14 @@ def _entropy(number: Expression) -> Expression:
     return when(_positive(total(number)), exp.Greatest(this=real(0.0), expressions=[entropy], ignore_nulls=True))
 
 
-_OF_GROUPS: dict[str, Callable[[Expression, Expression, Expression], Expression]] = {
-    "distinct": lambda value, number, top: count(_positive(number)),
-    "most_frequent": lambda value, number, top: exp.Min(
-        this=when(both(_positive(number), exp.EQ(this=number, expression=top)), value)
-    ),
-    "top_share": lambda value, number, top: ratio(exp.Max(this=number), total(number)),
-    "entropy": lambda value, number, top: _entropy(number),
+def _most_frequent(value: Expression, number: Expression) -> Expression:
+    commonest_first = row(exp.Neg(this=number), value)
+    return exp.ArgMin(this=value, expression=when(_positive(number), commonest_first))
+
+
+_OF_GROUPS: dict[str, Callable[[Expression, Expression], Expression]] = {
+    "distinct": lambda value, number: count(_positive(number)),
+    "most_frequent": _most_frequent,
+    "top_share": lambda value, number: ratio(exp.Max(this=number), total(number)),
+    "entropy": lambda value, number: _entropy(number),
 }

@@ -31,7 +31,8 @@ class Combination:
     difference      left - right                                     when left is missing; a missing right counts as 0
     ==============  ===============================================  ================================================
 
-    Money stays in whole minor units: a ratio of unit money is rounded to the nearest, halves away from zero.
+    ``otherwise`` says what a missing left counts as, where that is known: no refund is a refund of 0. Money stays
+    in whole minor units: a ratio of unit money is rounded to the nearest, halves away from zero.
 
     Parameters
     ----------
@@ -47,6 +48,8 @@ class Combination:
         A short name for people.
     meaning
         One sentence.
+    otherwise
+        What a missing left counts as; None leaves the value missing.
 
     Raises
     ------
@@ -68,6 +71,7 @@ class Combination:
     unit: str = "share"
     title: str = ""
     meaning: str = ""
+    otherwise: int | None = None
 
     future: ClassVar[bool] = False
     empty: ClassVar[None] = None
@@ -118,6 +122,7 @@ class Combination:
             "unit": self.unit,
             "title": self.title,
             "meaning": self.meaning,
+            "otherwise": self.otherwise,
         }
 
     @classmethod
@@ -133,6 +138,7 @@ class Combination:
             "left": self.left.fingerprint,
             "right": self.right.fingerprint,
             "unit": self.unit,
+            "otherwise": self.otherwise,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

@@ -109,6 +109,12 @@ class Window:
 LIFETIME = Window(None)
 RESERVED = ("person", "as_of", "position", "source", "product_id", "department", "category", "subcategory", "brand")
 
+BANDS = (
+    (0, "under 1"), (1, "1 to 2"), (2, "2 to 5"), (5, "5 to 10"), (10, "10 to 20"), (20, "20 to 50"), (50, "50 to 100"),
+    (100, "100 to 200"), (200, "200 to 500"), (500, "500 to 1000"), (1000, "1000 and more"),
+)  # fmt: skip
+"""Price bands: from which price of one piece, in whole units of the currency, and its name."""
+
 _CLOCK = {"local_day": int, "weekday": int, "hour": int}
 _MONEY = {"amount": int, "discount": int, "gross": int}
 _SHELF = dict.fromkeys(("department", "category", "subcategory", "brand"), str)

@@ -5,76 +5,44 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import narwhals as nw
 import numpy as np
+import pyarrow as pa
 from narwhals.typing import IntoDataFrame
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from coterie.errors import MissingColumnError, NotFittedError, NoVariationError, ParameterError, TooFewPeopleError
+from coterie.errors import (
+    MissingColumnError,
+    NotFittedError,
+    NoVariationError,
+    ParameterError,
+    TooFewPeopleError,
+)
+from coterie.features import encodings, saved
+from coterie.features.encodings import (
+    Column,
+    NumberColumn,
+    OrderedColumn,
+    TextColumn,
+    fit_number,
+    fit_ordered,
+    fit_text,
+    is_number,
+    is_text,
+    series,
+)
 from coterie.features.feature import UNITS
+from coterie.features.frames import kind_of, opened, shaped
+
+__all__ = ["KEYS", "SCALINGS", "Matrix", "NumberColumn", "OrderedColumn", "TextColumn"]
 
 SCALINGS = ("log-robust", "log-standard", "robust", "standard")
 KEYS = ("person", "as_of")  # never features
-
-_CLIP = 0.005  # the outermost half per cent on either side is pulled in
-_SKEWED = 1.0  # numbers are logged above this skewness
-_COIN = 0.01  # money is logged in units of its first percentile: a small amount, not a cent, counts as 1
-_RARE = 0.02  # a level that fewer people have goes to "other"
-_LEVELS = 20  # at most that many levels of a text column are kept apart
-_NORMAL_IQR = 1.3489795003921634  # interquartile range of the standard normal distribution
-
-
-@dataclass(frozen=True)
-class NumberColumn:
-    """What fit learnt about a column: ``(clip(log1p?(fill(x) / per), low, high) - centre) / scale * weight``."""
-
-    name: str
-    unit: str
-    fill: float
-    log: bool
-    per: float
-    low: float
-    high: float
-    centre: float
-    scale: float
-    weight: float
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The names of the matrix's columns that come of this one."""
-        return (self.name,)
-
-    def transform(self, frame: nw.DataFrame[Any]) -> list[NDArray[np.float64]]:
-        """Return one column of floats, shape (people,)."""
-        values = _prepare(_numbers(frame, self.name), self.fill, self.per if self.log else None)
-        return [(np.clip(values, self.low, self.high) - self.centre) / self.scale * self.weight]
-
-
-@dataclass(frozen=True)
-class TextColumn:
-    """What fit learnt about a column of text: its levels, ``other`` last, scaled to the weight of one number."""
-
-    name: str
-    levels: tuple[str, ...]
-    other: bool
-    scale: float
-    weight: float
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The names of the matrix's columns that come of this one."""
-        return tuple(f"{self.name}={level}" for level in (*self.levels, *(("other",) if self.other else ())))
-
-    def transform(self, frame: nw.DataFrame[Any]) -> list[NDArray[np.float64]]:
-        """Return one indicator of floats a level, each of shape (people,)."""
-        values = _texts(frame, self.name)
-        hits = [(values == level).to_numpy().astype(float) for level in self.levels]
-        if self.other:
-            hits.append(1.0 - np.sum(hits, axis=0) if hits else np.ones(len(values)))
-        return [hit / self.scale * self.weight for hit in hits]
+FORMAT = 1
+"""The layout of a saved matrix."""
 
 
 class Matrix:
@@ -92,7 +60,10 @@ class Matrix:
     * ``robust`` scaling takes the median and the interquartile range of a normal distribution (IQR / 1.349), and the
       standard deviation where that is more than twice as large (many zeros); ``standard`` mean and standard deviation.
     * Levels of text that fewer than 2 % of people have, or beyond the 20th, are pooled as ``other``; missing text is a
-      level. All indicators of one column together have variance 1, so a column of text weighs as one of numbers.
+      level. All indicators of one column together have variance 1, so a column of text weighs as one of numbers. A
+      level that was never seen is ``other`` where there is one, else none of the levels.
+    * Text with an order (``orders``) becomes one column, the level's place, standardised; missing and unknown levels
+      get the median place.
     * Columns in which (after winsorising) all people are alike are dropped and named in ``dropped_``.
 
     Parameters
@@ -107,6 +78,11 @@ class Matrix:
     units
         Unit by column (``money``, ``count``, ``days``, ``share`` or ``number``); absent ones are read from the
         catalogue, then from the name (``…_days``, ``…_share``), else ``count`` for integers and ``number`` for floats.
+    orders
+        Levels, smallest first, by column of text that has an order: ``{"age": ["19-24", "25-34", "35+"]}``. None
+        in place of the levels takes those that are numbers or ranges (``"25-34"``, ``"Under 15K"``, ``"65+"``).
+    add_indicator
+        Add a column ``NAME=missing`` for each column of numbers (or with an order) that somebody lacked at fit.
 
     Attributes
     ----------
@@ -131,7 +107,7 @@ class Matrix:
     """
 
     columns_: tuple[str, ...]
-    parts_: tuple[NumberColumn | TextColumn, ...]
+    parts_: tuple[Column, ...]
     dropped_: dict[str, str]
 
     def __init__(
@@ -140,15 +116,26 @@ class Matrix:
         scaling: str = "log-robust",
         weights: Mapping[str, float] | None = None,
         units: Mapping[str, str] | None = None,
+        orders: Mapping[str, Sequence[str] | None] | None = None,
+        add_indicator: bool = False,
     ) -> None:
         self.columns = columns
         self.scaling = scaling
         self.weights = weights
         self.units = units
+        self.orders = orders
+        self.add_indicator = add_indicator
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's parameters, as scikit-learn's ``clone`` wants them."""
-        return {"columns": self.columns, "scaling": self.scaling, "weights": self.weights, "units": self.units}
+        return {
+            "columns": self.columns,
+            "scaling": self.scaling,
+            "weights": self.weights,
+            "units": self.units,
+            "orders": self.orders,
+            "add_indicator": self.add_indicator,
+        }
 
     def set_params(self, **parameters: Any) -> Matrix:
         """Change parameters of the constructor; returns self."""
@@ -183,12 +170,10 @@ class Matrix:
         names = self._checked(data)
         if len(data) < 2:
             raise TooFewPeopleError.of("Matrix.fit", 2, len(data))
-        weights = self.weights or {}
-        parts: list[NumberColumn | TextColumn] = []
+        parts: list[Column] = []
         dropped: dict[str, str] = {}
         for name in names:
-            weight = float(weights.get(name, 1.0))
-            part = self._text(data, name, weight) if _is_text(data.schema[name]) else self._number(data, name, weight)
+            part = self._fitted(data, name)
             if isinstance(part, str):
                 dropped[name] = part
             else:
@@ -198,24 +183,77 @@ class Matrix:
                 f"All {len(data):,} people look the same to it. {_why_not(dropped)}",
                 hint="choose other columns, or a longer time.",
             )
-        self.parts_, self.dropped_ = tuple(parts), dropped
-        self.columns_ = tuple(output for part in parts for output in part.outputs)
+        self._learnt(parts, dropped)
         return self
 
     def transform(self, frame: IntoDataFrame) -> NDArray[np.float32]:
         """Return the matrix of people by what fit learnt: float32, shape (people, columns_), in the frame's order."""
-        if not hasattr(self, "parts_"):
-            raise NotFittedError.of(self)
+        return self._of(opened(frame))
+
+    def transform_frame(self, frame: IntoDataFrame) -> Any:
+        """Return the matrix as a dataframe of the same kind, with the names of ``columns_``; in pandas with its index.
+
+        >>> import pandas as pd
+        >>> people = pd.DataFrame({"orders": [1, 2, 3]}, index=["Ada", "Bo", "Cy"])
+        >>> print(Matrix(scaling="standard").fit(people).transform_frame(people).round(2))
+             orders
+        Ada   -1.22
+        Bo     0.00
+        Cy     1.22
+        """
         data = opened(frame)
-        if lost := [part.name for part in self.parts_ if part.name not in data.columns]:
-            raise MissingColumnError.of("The table of people", lost, data.columns)
-        matrix = np.empty((len(data), len(self.columns_)), dtype=np.float32)
+        made = self._of(data)
+        named = pa.table({name: made[:, position] for position, name in enumerate(self.columns_)})
+        told = shaped(named, kind_of(data)).to_native()
+        if (index := nw.maybe_get_index(data)) is not None:
+            told.index = index
+        return told
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
+        """Return ``columns_`` as scikit-learn's pipelines ask for them."""
+        self._check_fitted()
+        return np.array(self.columns_, dtype=object)
+
+    def inverse_transform(self, matrix: ArrayLike) -> pa.Table:
+        """Return rows of the matrix (people, or the centres of clusters) in the columns' own words and units.
+
+        What fit pulled in stays so, and what it filled stays filled (missing again only with ``add_indicator``). A row
+        between levels of text gets the one that is nearest, or most frequent.
+
+        Parameters
+        ----------
+        matrix
+            Shape (rows, columns_).
+
+        Returns
+        -------
+        pa.Table
+            A column for each column that is used: numbers as float64, else text.
+
+        Raises
+        ------
+        ParameterError
+            It has another number of columns.
+
+        Examples
+        --------
+        >>> people = pa.table({"orders": [1, 2, 3, 4], "channel": ["web", "web", "web", "store"]})
+        >>> matrix = Matrix().fit(people)
+        >>> matrix.inverse_transform(matrix.transform(people).mean(axis=0, keepdims=True))["channel"].to_pylist()
+        ['web']
+        """
+        self._check_fitted()
+        values = np.asarray(matrix, dtype=np.float64)
+        if values.ndim != 2 or values.shape[1] != len(self.columns_):
+            allowed = f"of shape (rows, {len(self.columns_)})"
+            raise ParameterError.of("Matrix.inverse_transform", "matrix", values.shape, allowed)
+        told: dict[str, pa.Array] = {}
         position = 0
         for part in self.parts_:
-            for column in part.transform(data):
-                matrix[:, position] = column
-                position += 1
-        return matrix
+            end = position + len(part.outputs)
+            told[part.name] = part.inverse([values[:, each] for each in range(position, end)])
+            position = end
+        return pa.table(told)
 
     def fit_transform(self, frame: IntoDataFrame, y: object = None) -> NDArray[np.float32]:
         """Fit to people and return their matrix."""
@@ -223,33 +261,48 @@ class Matrix:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fitted matrix as plain JSON values; ``from_json`` reads it back."""
-        if not hasattr(self, "parts_"):
-            raise NotFittedError.of(self)
+        self._check_fitted()
         return {
             "columns": None if self.columns is None else list(self.columns),
             "scaling": self.scaling,
             "weights": None if self.weights is None else dict(self.weights),
             "units": None if self.units is None else dict(self.units),
-            "parts": [
-                {"kind": "number" if isinstance(part, NumberColumn) else "text", **asdict(part)} for part in self.parts_
-            ],
+            **({"orders": {name: order and list(order) for name, order in self.orders.items()}} if self.orders else {}),
+            **({"add_indicator": True} if self.add_indicator else {}),
+            "parts": [encodings.to_json(part) for part in self.parts_],
             "dropped": self.dropped_,
         }
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Matrix:
-        """Return the fitted matrix that ``to_json`` wrote."""
-        matrix = cls(body["columns"], body["scaling"], body["weights"], body["units"])
-        parts: list[NumberColumn | TextColumn] = []
-        for part in body["parts"]:
-            values = {name: value for name, value in part.items() if name != "kind"}
-            if part["kind"] == "number":
-                parts.append(NumberColumn(**values))
-            else:
-                parts.append(TextColumn(**{**values, "levels": tuple(values["levels"])}))
-        matrix.parts_, matrix.dropped_ = tuple(parts), dict(body["dropped"])
-        matrix.columns_ = tuple(output for part in parts for output in part.outputs)
+        """Return the fitted matrix that ``to_json`` wrote, in this version or an earlier one."""
+        given = {name: body[name] for name in ("columns", "scaling", "weights", "units")}
+        matrix = cls(**given, orders=body.get("orders"), add_indicator=body.get("add_indicator", False))
+        matrix._learnt([encodings.from_json(part) for part in body["parts"]], dict(body["dropped"]))
         return matrix
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted matrix to a JSON file and return where it lies; nothing of any person is in it.
+
+        Raises
+        ------
+        NotFittedError, StoreError
+            It is not fitted; or the file cannot be written.
+        """
+        return saved.write(path, "matrix", FORMAT, self.to_json())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Matrix:
+        """Return the fitted matrix that ``save`` wrote.
+
+        Raises
+        ------
+        StoreError
+            The file cannot be read, or was written by a newer coterie.
+        IntegrityError
+            The file is not a saved matrix, or was changed.
+        """
+        return cls.from_json(saved.read(path, "matrix", FORMAT))
 
     @property
     def fingerprint(self) -> str:
@@ -259,9 +312,7 @@ class Matrix:
     def _checked(self, data: nw.DataFrame[Any]) -> list[str]:
         if self.scaling not in SCALINGS:
             raise ParameterError.of("Matrix", "scaling", self.scaling, f"one of {', '.join(SCALINGS)}")
-        usable = [
-            name for name, kind in data.schema.items() if name not in KEYS and (_is_text(kind) or _is_number(kind))
-        ]
+        usable = [name for name in data.columns if name not in KEYS and _is_usable(series(data, name))]
         if isinstance(self.columns, str):
             raise ParameterError.of("Matrix", "columns", self.columns, "a list of names", hint=f"[{self.columns!r}].")
         names = usable if self.columns is None else list(self.columns)
@@ -279,80 +330,47 @@ class Matrix:
         for name, unit in (self.units or {}).items():
             if unit not in UNITS:
                 raise ParameterError.of("Matrix", f"the unit of {name}", unit, f"one of {', '.join(UNITS)}")
+        for name, order in (self.orders or {}).items():
+            if name not in names or is_number(series(data, name).dtype):
+                raise ParameterError.of("Matrix", "orders", name, "for a column of text that is used")
+            if order is not None and (isinstance(order, str) or len(set(order)) < max(len(order), 2)):
+                allowed = "two levels or more, the smallest first, or None"
+                raise ParameterError.of("Matrix", f"the order of {name}", order, allowed)
         return names
 
-    def _number(self, data: nw.DataFrame[Any], name: str, weight: float) -> NumberColumn | str:
-        values = _numbers(data, name)
-        known = values[np.isfinite(values)]
-        if not known.size:
+    def _fitted(self, data: nw.DataFrame[Any], name: str) -> Column | str:
+        """Learn one column, or say why it is not used."""
+        weight = float((self.weights or {}).get(name, 1.0))
+        kind = series(data, name).dtype
+        if not is_text(kind) and not is_number(kind):
             return "nobody has a value"
-        unit = (self.units or {}).get(name) or _unit_of(name, data.schema[name])
-        fill = {"money": 0.0, "count": 0.0, "days": float(known.max())}.get(unit, float(np.median(known)))
-        plain = _prepare(values, fill, None)
-        wanted = self.scaling.startswith("log-") and unit != "share" and plain.min() >= 0
-        log = bool(wanted and (unit != "number" or _skewness(plain) > _SKEWED))
-        per = float(np.quantile(plain[plain > 0], _COIN)) if unit == "money" and (plain > 0).any() else 1.0
-        full = _prepare(values, fill, per if log else None)
-        low, high = (float(limit) for limit in np.quantile(full, (_CLIP, 1 - _CLIP)))
-        clipped = np.clip(full, low, high)
-        spread = float(clipped.std())
-        if not spread > 1e-12 * max(abs(low), abs(high)):
-            return "all people are alike" if full.min() == full.max() else "fewer than one person in 200 differs"
-        if self.scaling.endswith("standard"):
-            return NumberColumn(name, unit, fill, log, per, low, high, float(clipped.mean()), spread, weight)
-        quartiles = np.quantile(clipped, (0.25, 0.5, 0.75))
-        robust = float(quartiles[2] - quartiles[0]) / _NORMAL_IQR
-        scale = robust if 2 * robust >= spread else spread
-        return NumberColumn(name, unit, fill, log, per, low, high, float(quartiles[1]), scale, weight)
+        if name in (self.orders or {}):
+            return fit_ordered(data, name, (self.orders or {})[name], weight, self.add_indicator)
+        if is_text(kind):
+            return fit_text(data, name, weight)
+        unit = (self.units or {}).get(name) or _unit_of(name, kind)
+        return fit_number(data, name, unit, self.scaling, weight, self.add_indicator)
 
-    def _text(self, data: nw.DataFrame[Any], name: str, weight: float) -> TextColumn | str:
-        counts = dict(_texts(data, name).value_counts(name="count").iter_rows())
-        if len(counts) < 2:
-            return "all people are alike" if counts.keys() != {_MISSING} else "nobody has a value"
-        often = sorted(counts, key=lambda level: (-counts[level], level))
-        levels = tuple(sorted(level for level in often[:_LEVELS] if counts[level] >= _RARE * len(data)))
-        pooled = len(data) - sum(counts[level] for level in levels)
-        shares = np.array([counts[level] for level in levels] + ([pooled] if pooled else [])) / len(data)
-        if len(shares) < 2:
-            return "its levels are all rarer than one person in 50" if not levels else "nearly all people are alike"
-        return TextColumn(name, levels, bool(pooled), float(np.sqrt(np.sum(shares * (1 - shares)))), weight)
+    def _learnt(self, parts: Sequence[Column], dropped: dict[str, str]) -> None:
+        self.parts_, self.dropped_ = tuple(parts), dropped
+        self.columns_ = tuple(output for part in parts for output in part.outputs)
 
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "parts_"):
+            raise NotFittedError.of(self)
 
-_MISSING = "missing"
-
-
-def opened(frame: Any) -> nw.DataFrame[Any]:
-    """Return any eager dataframe as a narwhals one.
-
-    Raises
-    ------
-    ParameterError
-        Columns share a name, or a name is no text.
-    TypeError
-        It is no dataframe.
-    """
-    try:
-        data: nw.DataFrame[Any] = nw.from_native(frame, eager_only=True)
-    except nw.exceptions.DuplicateError as error:
-        names = [str(name) for name in getattr(frame, "column_names", None) or frame.columns]
-        twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
-        raise ParameterError.of(
-            "The table of people",
-            "the name of a column",
-            twice,
-            "unlike all others",
-            hint="rename or drop the surplus.",
-        ) from error
-    for name in data.columns:
-        if not isinstance(name, str):
-            raise ParameterError.of(
-                "The table of people",
-                "the name of a column",
-                name,
-                "text",
-                hint="in pandas: frame.columns = [str(name) for name in frame.columns].",
-            )
-    return data
+    def _of(self, data: nw.DataFrame[Any]) -> NDArray[np.float32]:
+        """Return the matrix of people."""
+        self._check_fitted()
+        if lost := [part.name for part in self.parts_ if part.name not in data.columns]:
+            raise MissingColumnError.of("The table of people", lost, data.columns)
+        matrix = np.empty((len(data), len(self.columns_)), dtype=np.float32)
+        position = 0
+        for part in self.parts_:
+            for column in part.transform(data):
+                matrix[:, position] = column
+                position += 1
+        return matrix
 
 
 def _why_not(dropped: Mapping[str, str]) -> str:
@@ -367,12 +385,9 @@ def _why_not(dropped: Mapping[str, str]) -> str:
     return " ".join(told) or "There is no column of numbers, truth values or text."
 
 
-def _is_text(kind: nw.dtypes.DType) -> bool:
-    return isinstance(kind, nw.String | nw.Categorical | nw.Enum)
-
-
-def _is_number(kind: nw.dtypes.DType) -> bool:
-    return kind.is_numeric() or isinstance(kind, nw.Boolean)
+def _is_usable(column: nw.Series[Any]) -> bool:
+    """Say whether a column can be made numbers of; one without any value may not know its type."""
+    return is_text(column.dtype) or is_number(column.dtype) or bool(column.is_null().all())
 
 
 def _unit_of(name: str, kind: nw.dtypes.DType) -> str:
@@ -384,25 +399,3 @@ def _unit_of(name: str, kind: nw.dtypes.DType) -> str:
         if name.endswith(f"_{ending}"):
             return ending
     return "count" if kind.is_integer() or isinstance(kind, nw.Boolean) else "number"
-
-
-def _numbers(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64]:
-    if not _is_number(frame.schema[name]):
-        raise ParameterError.of("The table of people", f"column {name}", str(frame.schema[name]), "numbers")
-    column = frame.get_column(name).cast(nw.Float64)
-    return np.asarray(column.to_numpy(), dtype=np.float64)
-
-
-def _texts(frame: nw.DataFrame[Any], name: str) -> nw.Series[Any]:
-    return frame.get_column(name).cast(nw.String).fill_null(_MISSING)
-
-
-def _prepare(values: NDArray[np.float64], fill: float, per: float | None) -> NDArray[np.float64]:
-    """Fill what is missing, and log it in units of ``per`` unless that is None."""
-    filled = np.where(np.isfinite(values), values, fill)
-    return filled if per is None else np.log1p(np.maximum(filled, 0.0) / per)
-
-
-def _skewness(values: NDArray[np.float64]) -> float:
-    spread = values.std()
-    return float((((values - values.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0

@@ -14,7 +14,7 @@ from coterie.features.feature import ORDER, Feature, Window
 from coterie.store.sql import alias, column
 
 if TYPE_CHECKING:
-    from coterie.store.warehouse import Warehouse
+    from coterie.store.ports import Engine
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def churned(days: int) -> Outcome:
     )  # fmt: skip
 
 
-def observed_until(warehouse: Warehouse) -> datetime:
+def observed_until(engine: Engine) -> datetime:
     """Return the time of the shop's latest order line or event: up to there, no order means that there was none.
 
     Raises
@@ -80,16 +80,16 @@ def observed_until(warehouse: Warehouse) -> datetime:
     EmptyShopError
         There are no facts.
     """
-    latest = [_latest(warehouse, table) for table in ("order_lines", "events")]
+    latest = [_latest(engine, table) for table in ("order_lines", "events")]
     known = [moment for moment in latest if moment is not None]
     if not known:
         raise EmptyShopError("The shop has neither orders nor events.", hint="ingest a source first: coterie ingest.")
     return max(known)
 
 
-def _latest(warehouse: Warehouse, table: str) -> datetime | None:
+def _latest(engine: Engine, table: str) -> datetime | None:
     newest = alias(exp.Max(this=column("occurred_at")), "latest")
-    answer = warehouse.query(exp.select(newest).from_(exp.table_(table, quoted=True)))
+    answer = engine.query(exp.select(newest).from_(exp.table_(table, quoted=True)))
     moment: datetime | None = answer.column(0)[0].as_py()
     return moment
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +17,10 @@ from sqlglot import exp
 
 from coterie.errors import DataError, MissingColumnError, ParameterError
 from coterie.features import batch
-from coterie.features.feature import Feature
+from coterie.features.combination import Declared
+from coterie.progress import SILENT, Progress
 from coterie.schema import KEY, TIME, Table, utc_now
-from coterie.store.ports import Commit, Lake
+from coterie.store.ports import Commit, Engine, Lake
 from coterie.store.sql import alias, column, moment, render, text, whole
 
 if TYPE_CHECKING:
@@ -56,6 +59,8 @@ SNAPSHOTS = Table(
     "Tables of features that were computed before, to be read back instead of computed again.",
     subject="person",
 )
+_VALUES = 20_000_000  # a table with more of them is not kept: it would take much room for a little time
+_ROWS = 2_000_000  # so many are kept of all tables together
 
 
 def publish(
@@ -150,12 +155,19 @@ def read(warehouse: Warehouse, feature: str, *, at: datetime, version: str | Non
 
 
 def fingerprint(
-    features: Sequence[Feature], spine: pa.Table, *, timezone: str, currency: str | None, data: Mapping[str, int | str]
+    features: Sequence[Declared],
+    spine: pa.Table,
+    *,
+    timezone: str,
+    currency: str | None,
+    data: Mapping[str, int | str],
+    among: pa.Array | None = None,
 ) -> str:
     """Return the SHA-256, in hexadecimal, of everything that a table of features depends on.
 
     ``data`` says which data the warehouse's views show: the version of each table in the lake, of the edges between
-    subjects, and of what the gate lets through. Names of features count, for they name the table's columns.
+    subjects, and of what the gate lets through. Names of features count, for they name the table's columns. Which
+    engine computes it does not: all give the same.
     """
     asked = {
         "features": [(feature.name, feature.fingerprint) for feature in features],
@@ -164,66 +176,110 @@ def fingerprint(
         "data": dict(data),
     }
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode())
-    for name in batch.SPINE.names:
-        values = spine[name].cast(batch.SPINE.field(name).type).cast(pa.int64())
-        digest.update(values.to_numpy().astype("<i8").tobytes())
+    for name in _keys(features):
+        digest.update(_bytes_of(spine[name]))
+    if among is not None:
+        digest.update(b"among")
+        digest.update(_bytes_of(among))
     return digest.hexdigest()
 
 
 def table(
     warehouse: Warehouse,
     lake: Lake,
-    features: Sequence[Feature],
+    features: Sequence[Declared],
     spine: pa.Table,
     *,
     timezone: str,
     data: Mapping[str, int | str],
     currency: str | None = None,
     until: datetime | None = None,
-) -> tuple[pa.Table, bool]:
+    among: pa.Array | None = None,
+    engine: Engine | None = None,
+    progress: Progress = SILENT,
+) -> tuple[pa.Table, str, bool]:
     """Return ``batch.table`` of the same arguments, read back where the same was computed on the same data before.
+
+    Tables about persons (and pairs) of up to 20 million values are kept, until there would be more than 2 million rows
+    of them: then all are thrown away, and what is asked for is kept anew. Tables about products and the like are
+    computed each time: a person who is erased could not be found in them.
 
     Parameters
     ----------
-    warehouse, features, spine, timezone, currency, until
-        As in ``batch.table``; ``warehouse`` is of ``lake``.
+    warehouse
+        Of ``lake``; reads what was kept.
     lake
         Where snapshots are kept; ``SNAPSHOTS`` is made when it is not there.
+    features, spine, timezone, currency, until, progress
+        As in ``batch.table``.
     data
         Which data the views show, see ``fingerprint``.
+    among
+        The subjects whose facts are counted for products and the like, int64; None for those of everybody.
+    engine
+        What computes; the warehouse, when not given.
 
     Returns
     -------
     tuple
-        The table, and whether it was read back.
+        The table, its fingerprint, and whether it was read back.
     """
     lake.create(SNAPSHOTS)
     shape = batch.schema(features)
     state = dict(data) if until is None else {**data, "until": until.isoformat()}
-    snapshot = fingerprint(features, spine, timezone=timezone, currency=currency, data=state)
-    kept = _read_snapshot(warehouse, snapshot, shape)
-    if kept.num_rows == spine.num_rows and spine.num_rows:  # fewer rows: somebody was erased since
-        return kept, True
-    fresh = batch.table(warehouse, features, spine, timezone=timezone, currency=currency, until=until)
-    if fresh.num_rows:
-        lake.append(SNAPSHOTS, _as_snapshot(fresh, snapshot), Commit(f"snapshot-{snapshot}", 1))
-    return fresh, False
+    snapshot = fingerprint(features, spine, timezone=timezone, currency=currency, data=state, among=among)
+    rows = spine.num_rows
+    keeps = "person" in shape.names and 0 < rows <= _ROWS and rows * len(features) <= _VALUES
+    if keeps and (kept := _read_snapshot(warehouse, snapshot, shape, spine)) is not None:
+        return kept, snapshot, True
+    runs = engine or warehouse
+    with ExitStack() as shown:
+        name = None
+        if among is not None:
+            name = shown.enter_context(runs.temporary(f"among_{uuid4().hex}", pa.table({"subject": among})))
+        fresh = batch.table(
+            runs, features, spine, timezone=timezone, currency=currency, until=until, among=name, progress=progress,
+        )  # fmt: skip
+    if keeps and (kept := _as_snapshot(fresh, snapshot)) is not None:
+        if lake.count(SNAPSHOTS) + rows > _ROWS:
+            lake.delete(SNAPSHOTS, "position", range(_ROWS))
+        lake.append(SNAPSHOTS, kept)
+    return fresh, snapshot, False
+
+
+def _keys(features: Sequence[Declared]) -> tuple[str, ...]:
+    """Return the columns that are not features: whom or what, and when."""
+    return (*(features[0].owner if features else ()), "as_of")
+
+
+def _bytes_of(values: pa.ChunkedArray | pa.Array) -> bytes:
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(TIME).cast(pa.int64())
+    if pa.types.is_integer(values.type):
+        return bytes(values.cast(pa.int64()).to_numpy(zero_copy_only=False).astype("<i8").tobytes())
+    return json.dumps(values.to_pylist()).encode()
 
 
 def _parts(shape: pa.Schema) -> tuple[list[str], list[str]]:
-    names = [name for name in shape.names if name not in batch.SPINE.names]
+    """Return the columns of numbers and those of text; the last of the keys is ``as_of``."""
+    names = shape.names[shape.get_field_index("as_of") + 1 :]
     labels = [name for name in names if shape.field(name).type == pa.string()]
     return [name for name in names if name not in labels], labels
 
 
-def _as_snapshot(fresh: pa.Table, snapshot: str) -> pa.Table:
+def _as_snapshot(fresh: pa.Table, snapshot: str) -> pa.Table | None:
+    """Return a table as it is kept; None where a whole number is too large to be kept as a float."""
     numbers, labels = _parts(fresh.schema)
+    try:
+        floats = [fresh[name].cast(pa.float64()) for name in numbers]
+    except pa.ArrowInvalid:
+        return None
     rows = {
         "person": fresh["person"],
         "as_of": fresh["as_of"],
         "snapshot": pa.repeat(snapshot, fresh.num_rows),
         "position": pa.array(np.arange(fresh.num_rows)),
-        "numbers": _lists([fresh[name].cast(pa.float64()) for name in numbers], pa.float64(), fresh.num_rows),
+        "numbers": _lists(floats, pa.float64(), fresh.num_rows),
         "labels": _lists([fresh[name] for name in labels], pa.string(), fresh.num_rows),
     }
     return pa.table(rows).cast(SNAPSHOTS.schema)
@@ -237,14 +293,18 @@ def _lists(columns: list[pa.ChunkedArray], kind: pa.DataType, rows: int) -> pa.L
     return pa.ListArray.from_arrays(np.arange(rows + 1, dtype=np.int32) * width, flat.take(pa.array(by_row)))
 
 
-def _read_snapshot(warehouse: Warehouse, snapshot: str, shape: pa.Schema) -> pa.Table:
+def _read_snapshot(warehouse: Warehouse, snapshot: str, shape: pa.Schema, spine: pa.Table) -> pa.Table | None:
+    """Return the table as it was kept; None where it was not, or not all of it: somebody was erased since."""
     warehouse.attach_tables(SNAPSHOTS)
-    wanted = exp.select(*(column(name) for name in ("person", "as_of", "numbers", "labels")))
+    wanted = exp.select(*(column(name) for name in ("numbers", "labels")))
     wanted = wanted.from_(exp.table_(SNAPSHOTS.name, quoted=True))
     same = exp.EQ(this=column("snapshot"), expression=text(snapshot))
-    rows = warehouse.query(render(wanted.where(same).order_by(column("position"))))
-    columns = {"person": rows["person"], "as_of": rows["as_of"]}
-    for field, names in zip(("numbers", "labels"), _parts(shape), strict=True):
+    rows = warehouse.query(wanted.where(same).order_by(column("position")))
+    if rows.num_rows != spine.num_rows:
+        return None
+    numbers, labels = _parts(shape)
+    columns = {name: spine[name] for name in shape.names if name not in (*numbers, *labels)}
+    for field, names in (("numbers", numbers), ("labels", labels)):
         for index, name in enumerate(names):
             columns[name] = pc.list_element(rows[field], index)
     return pa.table({name: columns[name] for name in shape.names}).cast(shape)

@@ -1,7 +1,9 @@
 """Rules: conditions on a row, as one tree with four readings (JSON, a sentence, a SQL predicate, a Python predicate).
 
 Rules are two-valued. A comparison with a missing value does not hold, whatever the operator; ``Not`` is the exact
-complement, so ``Not(Compare("channel", "=", "web"))`` holds where the channel is missing; ``Missing`` asks for it.
+complement, so ``Not(Compare("channel", "=", "web"))`` holds where the channel is missing; ``Missing`` asks for it. Text
+is compared by its code points. Where one side is a floating-point number, both are compared as such. "Not a number" is
+missing in Python, and does not belong into a table: there, ``Missing`` asks for null.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from coterie.errors import ParameterError
 from coterie.store.sql import Expression, column, real, text, whole
 
 Scalar = str | int | float | bool
+
+Predicate = Callable[[Mapping[str, Any]], bool]
 
 _OPERATORS: dict[str, tuple[Callable[[Any, Any], bool], type[exp.Binary], str]] = {
     "=": (eq, exp.EQ, "is"),
@@ -52,8 +56,12 @@ class Rule(ABC):
         """Return the rule as a SQL predicate that is never null, over the columns of ``table``."""
 
     @abstractmethod
+    def predicate(self) -> Predicate:
+        """Return a function that tells whether the rule holds for a row; an absent column is a missing value."""
+
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """Return whether the rule holds for a row; an absent column is a missing value."""
+        """Return whether the rule holds for a row; for many rows, ask for the ``predicate`` once."""
+        return self.predicate()(row)
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
@@ -113,10 +121,14 @@ class Compare(Rule):
         compare = _OPERATORS[self.operator][1](this=column(self.column, table), expression=_literal(self.value))
         return exp.Coalesce(this=compare, expressions=[exp.false()])
 
-    def matches(self, row: Mapping[str, Any]) -> bool:
-        """Return whether the row's value is there and compares."""
-        value = row.get(self.column)
-        return not _is_missing(value) and bool(_OPERATORS[self.operator][0](value, self.value))
+    def predicate(self) -> Predicate:
+        """Return whether a row's value is there and compares."""
+        name, holds, value = self.column, _OPERATORS[self.operator][0], self.value
+        if not _is_number(value):
+            return lambda row: (got := row.get(name)) is not None and holds(got, value)
+        floating = float(value)
+        exactly = None if isinstance(value, float) else lambda got: holds(got, value)
+        return _of_number(name, exactly, lambda got: holds(got, floating))
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as JSON."""
@@ -137,6 +149,11 @@ class In(Rule):
             raise ParameterError.of("In", "values", self.values, "a list of at least one value")
         for value in self.values:
             _check_value(value)
+        kinds = {bool if isinstance(value, bool) else str if isinstance(value, str) else float for value in self.values}
+        if len(kinds) > 1:
+            raise ParameterError.of(
+                "In", "values", self.values, "of one kind: all text, all numbers or all truth values"
+            )
         object.__setattr__(self, "values", tuple(sorted(set(self.values), key=lambda value: (str(type(value)), value))))
 
     @property
@@ -160,10 +177,13 @@ class In(Rule):
         member = exp.In(this=column(self.column, table), expressions=[_literal(value) for value in self.values])
         return exp.Coalesce(this=member, expressions=[exp.false()])
 
-    def matches(self, row: Mapping[str, Any]) -> bool:
-        """Return whether the row's value is one of the values."""
-        value = row.get(self.column)
-        return not _is_missing(value) and value in self.values
+    def predicate(self) -> Predicate:
+        """Return whether a row's value is one of the values."""
+        name, values = self.column, frozenset(self.values)
+        if not _is_number(self.values[0]):
+            return lambda row: row.get(name) in values
+        exactly = values.__contains__ if all(isinstance(value, int) for value in values) else None
+        return _of_number(name, exactly, frozenset(map(float, values)).__contains__)
 
     def to_json(self) -> dict[str, Any]:
         """Return the membership as JSON."""
@@ -193,9 +213,10 @@ class Missing(Rule):
         """Return the null test."""
         return exp.Is(this=column(self.column, table), expression=exp.null())
 
-    def matches(self, row: Mapping[str, Any]) -> bool:
-        """Return whether the row has no value there."""
-        return _is_missing(row.get(self.column))
+    def predicate(self) -> Predicate:
+        """Return whether a row has no value there."""
+        name = self.column
+        return lambda row: (got := row.get(name)) is None or got != got
 
     def to_json(self) -> dict[str, Any]:
         """Return the question as JSON."""
@@ -239,9 +260,10 @@ class And(_Many):
         """Return the conjunction."""
         return exp.paren(exp.and_(*(rule.sql(table) for rule in self.rules)))
 
-    def matches(self, row: Mapping[str, Any]) -> bool:
+    def predicate(self) -> Predicate:
         """Return whether all hold."""
-        return all(rule.matches(row) for rule in self.rules)
+        parts = [rule.predicate() for rule in self.rules]
+        return lambda row: all(part(row) for part in parts)
 
 
 @dataclass(frozen=True)
@@ -256,9 +278,10 @@ class Or(_Many):
         """Return the disjunction."""
         return exp.paren(exp.or_(*(rule.sql(table) for rule in self.rules)))
 
-    def matches(self, row: Mapping[str, Any]) -> bool:
+    def predicate(self) -> Predicate:
         """Return whether one holds."""
-        return any(rule.matches(row) for rule in self.rules)
+        parts = [rule.predicate() for rule in self.rules]
+        return lambda row: any(part(row) for part in parts)
 
 
 @dataclass(frozen=True)
@@ -285,9 +308,10 @@ class Not(Rule):
         """Return the negation; right, because no rule's SQL is ever null."""
         return exp.not_(exp.paren(self.rule.sql(table)))
 
-    def matches(self, row: Mapping[str, Any]) -> bool:
+    def predicate(self) -> Predicate:
         """Return whether the rule does not hold."""
-        return not self.rule.matches(row)
+        holds = self.rule.predicate()
+        return lambda row: not holds(row)
 
     def to_json(self) -> dict[str, Any]:
         """Return the negation as JSON."""
@@ -315,6 +339,8 @@ def from_json(body: Mapping[str, Any]) -> Rule:
                 return Or(tuple(from_json(rule) for rule in body["rules"]))
             case "not":
                 return Not(from_json(body["of"]))
+    except RecursionError as error:
+        raise ParameterError("The rule is nested too deeply to be read.") from error
     except (KeyError, TypeError) as error:
         raise ParameterError(f"The rule of kind {kind!r} cannot be read: {error}.") from error
     raise ParameterError.of("A rule", "kind", kind, "one of compare, in (with a list of values), missing, and, or, not")
@@ -326,9 +352,9 @@ def _check_name(name: object) -> None:
 
 
 def _check_value(value: object) -> None:
-    allowed = "text without NUL, a truth value, a whole number of 64 bits or a finite number"
+    allowed = "text (Unicode without NUL), a truth value, a whole number of 64 bits or a finite number"
     if isinstance(value, str):
-        fine = "\0" not in value
+        fine = "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
     elif isinstance(value, int):
         fine = -(2**63) < value < 2**63
     else:
@@ -345,8 +371,20 @@ def _literal(value: Scalar) -> Expression:
     return real(value) if isinstance(value, float) else text(value)
 
 
-def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+def _is_number(value: Scalar) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _of_number(name: str, exactly: Callable[[Any], bool] | None, floating: Callable[[float], bool]) -> Predicate:
+    """Return a condition on a number: asked exactly between whole numbers, else as floats."""
+
+    def holds(row: Mapping[str, Any]) -> bool:
+        got = row.get(name)
+        if got is None or got != got:
+            return False
+        return floating(float(got)) if exactly is None or isinstance(got, float) else exactly(got)
+
+    return holds
 
 
 def _inner(rule: Rule) -> str:

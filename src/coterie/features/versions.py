@@ -1,36 +1,14 @@
-"""What held when: who was whom, and which version of a product was on the shelf, as relations of a statement."""
+"""Products as they were: the relation that says which version of a product was on the shelf when."""
 
 from __future__ import annotations
 
 from sqlglot import exp
 
 from coterie.store import sql
-from coterie.store.sql import Expression, alias, column, whole
+from coterie.store.sql import Expression, alias, column, named, whole
 
 OF_PRODUCT = ("department", "category", "subcategory", "brand")
 BEGINNING = -62_135_596_800_000_000  # microseconds of the year 1: what has no date held from the start
-
-
-def named(name: str, short: str | None = None) -> exp.Table:
-    """Return a relation by its quoted name, under a short name where one is given."""
-    return exp.table_(name, quoted=True, alias=exp.to_identifier(short, quoted=True) if short else None)
-
-
-def moments(spine: str) -> Expression:
-    """Return the spine, a relation of that name, with its moments as epoch numbers."""
-    chosen = [column("position"), column("person"), alias(column("as_of"), "moment")]
-    return exp.select(*chosen, alias(sql.epoch(column("as_of")), "as_of")).from_(named(spine))
-
-
-def subjects() -> Expression:
-    """Return the subjects that each row's person was known to be at its moment."""
-    begins, ends = column("valid_from", "w"), column("valid_until", "w")
-    began = exp.or_(exp.Is(this=begins, expression=exp.null()), exp.LTE(this=begins, expression=column("moment", "m")))
-    lasts = exp.or_(exp.Is(this=ends, expression=exp.null()), exp.LT(this=column("moment", "m"), expression=ends))
-    same = exp.EQ(this=column("person", "w"), expression=column("person", "m"))
-    chosen = [column("position", "m"), column("as_of", "m"), column("subject", "w")]
-    on = exp.and_(same, exp.paren(began), exp.paren(lasts))
-    return exp.select(*chosen).from_(named("moments", "m")).join(named("person_of", "w"), on=on)
 
 
 def versions() -> Expression:
@@ -53,3 +31,33 @@ def shelf() -> Expression:
         chosen.append(alias(neighbour, name))
     first = exp.EQ(this=column("newest"), expression=whole(1))
     return exp.select(*chosen).from_(named("versions")).where(first)
+
+
+def shelved() -> Expression:
+    """Return ``shelf`` as a statement of its own, for an engine to show its answer."""
+    chosen = [column(name) for name in ("source", "product_id", *OF_PRODUCT, "begins", "earlier", "ends")]
+    query = exp.select(*chosen).from_(named("shelf"))
+    for name, tree in (("versions", versions()), ("shelf", shelf())):
+        query = query.with_(exp.to_identifier(name, quoted=True), as_=tree, copy=False)
+    return query
+
+
+def held(product: str, facts: str) -> list[Expression]:
+    """Return the conditions under which a version is that of a fact: its product, on the shelf when it occurred.
+
+    Parameters
+    ----------
+    product, facts
+        The short names under which the shelf and the facts (``source, product_id, occurred``) are joined.
+    """
+    occurred = column("occurred", facts)
+    began = exp.or_(
+        exp.Is(this=column("earlier", product), expression=exp.null()),
+        exp.LTE(this=column("begins", product), expression=occurred),
+    )
+    lasts = exp.or_(
+        exp.Is(this=column("ends", product), expression=exp.null()),
+        exp.LT(this=occurred.copy(), expression=column("ends", product)),
+    )
+    same = [exp.EQ(this=column(key, facts), expression=column(key, product)) for key in ("source", "product_id")]
+    return [*same, exp.paren(began), exp.paren(lasts)]

@@ -21,6 +21,7 @@ from coterie.store.ports import Ledger
 _CHOICES = (Choice.GRANTED, Choice.WITHDRAWN, Choice.OBJECTED)  # at a tie the later one in this row wins
 _SAID = ("consent given on", "consent withdrawn on", "objected on")
 _NOTHING = -1
+_FEW = 32  # subjects that are looked up one by one: all choices of a large shop take seconds to read
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class Gate:
         if missing := [name for name in ("person", "subject") if name not in members.column_names]:
             raise MissingColumnError.of("The table of members", missing, members.column_names)
         person, subject = _keys(members, "person"), _keys(members, "subject")
-        said, when, choice = self._choices(purpose, at or utc_now())
+        said, when, choice = self._choices(purpose, at or utc_now(), np.unique(subject).tolist())
         # Of each member: when the last choice of that subject was made and what it was.
         place = np.minimum(np.searchsorted(said, subject), max(len(said) - 1, 0))
         hit = said[place] == subject if len(said) else np.zeros(len(subject), dtype=bool)
@@ -249,9 +250,14 @@ class Gate:
             )
         return found
 
-    def _choices(self, purpose: str, at: datetime) -> tuple[npt.NDArray[np.int64], ...]:
-        """Return the subjects with a choice by then, ascending, when each made the last one, and its code."""
-        kept = self.ledger.read(CONSENTS, purpose=purpose_of(purpose).value)
+    def _choices(self, purpose: str, at: datetime, subjects: list[int]) -> tuple[npt.NDArray[np.int64], ...]:
+        """Return those of the subjects, perhaps with others, who made a choice by then; when, and its code."""
+        named = {"purpose": purpose_of(purpose).value}
+        if 0 < len(subjects) <= _FEW:
+            each = [self.ledger.read(CONSENTS, subject=subject, **named) for subject in subjects]
+            kept = pa.concat_tables(each).combine_chunks()
+        else:
+            kept = self.ledger.read(CONSENTS, **named)
         moment = pa.scalar(at, TIME)
         kept = kept.filter(
             pc.and_(pc.less_equal(kept["occurred_at"], moment), pc.less_equal(kept["available_at"], moment))

@@ -87,6 +87,38 @@ class Identity:
         edges, decisions, aside = (ledger.read(table) for table in PERSONAL)
         return cls(edges, decisions, aside, rules or in_force(ledger))
 
+    @classmethod
+    def near(cls, ledger: Ledger, subject: int, *, most: int = 1_000) -> Identity:
+        """Read what the identity of one subject depends on: who was ever seen with it, and with these, and so on.
+
+        Parameters
+        ----------
+        ledger
+            The shop's ledger.
+        subject
+            The subject key.
+        most
+            With more subjects than that around it (a shared device), everything is read.
+        """
+        decisions = ledger.read(DECISIONS)
+        joined: dict[int, set[int]] = {}
+        for a, b in zip(decisions["subject_a"].to_pylist(), decisions["subject_b"].to_pylist(), strict=True):
+            joined.setdefault(a, set()).add(b)
+            joined.setdefault(b, set()).add(a)
+        found, waiting, parts = {subject}, [subject], [EDGES.empty()]
+        while waiting:
+            one = waiting.pop()
+            here, there = (ledger.read(EDGES, **{f"subject_{end}": one}) for end in "ab")
+            parts.append(here)
+            new = {*here["subject_b"].to_pylist(), *there["subject_a"].to_pylist(), *joined.get(one, ())} - found
+            found |= new
+            waiting += new
+            if len(found) > most:
+                return cls.read(ledger)
+        inside = pc.is_in(decisions["subject_a"], pa.array(sorted(found), KEY))
+        aside = pa.concat_tables([ledger.read(ASIDE, subject=one) for one in sorted(found)])
+        return cls(pa.concat_tables(parts), decisions.filter(inside), aside, in_force(ledger))
+
     @property
     def version(self) -> str:
         """Equal versions, equal persons."""

@@ -22,7 +22,8 @@ from coterie.errors import (
     ParameterError,
     TooFewPeopleError,
 )
-from coterie.features.matrix import KEYS, opened
+from coterie.features.frames import opened
+from coterie.features.matrix import KEYS
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import uuid
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
@@ -102,6 +104,28 @@ class Delta:
         """Return the number of the newest entry in a table's log, without reading it; None where there is none."""
         names = (path.name for path in (folder / "_delta_log").glob("*.json"))
         return max((int(name[:20]) for name in names if name[:20].isdigit()), default=None)
+
+    @staticmethod
+    def appended(folder: Path, since: int) -> list[Path] | None:
+        """Return the files of rows that were added after an entry of a table's log, whether they are live or not.
+
+        None where rows were removed meanwhile, or where the log or a file is not there any more.
+        """
+        newest = Delta.newest(folder)
+        if newest is None or newest < since:
+            return None
+        found: list[Path] = []
+        try:
+            for number in range(since + 1, newest + 1):
+                for line in (folder / "_delta_log" / f"{number:020}.json").read_text("utf-8").splitlines():
+                    entry = json.loads(line)
+                    if entry.get("remove", {}).get("dataChange", False) or "metaData" in entry:
+                        return None
+                    if entry.get("add", {}).get("dataChange", False):
+                        found.append(folder / unquote(entry["add"]["path"]))
+        except (OSError, ValueError, KeyError):
+            return None
+        return found if all(path.is_file() for path in found) else None
 
     def files(self) -> list[File]:
         """Return the live files."""

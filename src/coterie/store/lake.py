@@ -150,6 +150,11 @@ class DeltaLake:
             return newest
         return int(self._open(table).log.version())  # which says what is wrong
 
+    def appended(self, table: Table, since: int) -> list[str] | pa.Table | None:
+        """Return what was added after that version, or None where anything else was done or it cannot be told."""
+        found = Delta.appended(self.folder / table.name, since)
+        return found if found is None else [str(path) for path in found] or table.empty()
+
     def count(self, table: Table) -> int:
         """Return the number of rows."""
         return self._open(table).count()
@@ -241,6 +246,7 @@ class MemoryLake:
         self._schemas: dict[str, pa.Schema] = {}
         self._applied: dict[tuple[str, str], int] = {}
         self._versions: dict[str, int] = {}
+        self._since: dict[str, int] = {}  # from which version on nothing but appending was done
         self._writing = threading.RLock()
 
     def create(self, *tables: Table) -> None:
@@ -252,7 +258,7 @@ class MemoryLake:
                 else:
                     self._schemas[table.name] = table.schema
                     self._rows[table.name] = []
-                    self._versions[table.name] = 0
+                    self._versions[table.name] = self._since[table.name] = 0
 
     def extend(self, *tables: Table) -> None:
         """Make tables that do not exist, and give those of an older layout the columns they lack, as nulls."""
@@ -281,7 +287,8 @@ class MemoryLake:
                     return False
                 self._applied[name] = commit.version
             if rows.num_rows or commit:
-                self._replace(table, [*parts, rows])
+                parts.append(rows)
+                self._versions[table.name] += 1
             return True
 
     def applied(self, table: Table, application: str) -> int | None:
@@ -297,6 +304,13 @@ class MemoryLake:
         """Return a number that changes with every commit to the table."""
         self._parts(table)
         return self._versions[table.name]
+
+    def appended(self, table: Table, since: int) -> list[str] | pa.Table | None:
+        """Return what was added after that version, or None where anything else was done."""
+        parts, version = self._parts(table), self._versions[table.name]
+        if not self._since[table.name] <= since <= version:
+            return None
+        return pa.concat_tables([table.empty(), *parts[len(parts) - (version - since) :]])
 
     def count(self, table: Table) -> int:
         """Return the number of rows."""
@@ -333,6 +347,7 @@ class MemoryLake:
     def _replace(self, table: Table, parts: list[pa.Table]) -> None:
         self._rows[table.name] = parts
         self._versions[table.name] += 1
+        self._since[table.name] = self._versions[table.name]
 
 
 def _columns(table: Table) -> str:

@@ -39,6 +39,7 @@ class SqliteLedger:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._database = Database(path)
         self._leases = Turns()
+        self._sound: dict[str, Table] = {}  # tables that were found to have their columns
         self._left: set[str] = set()  # leases that were given up and stand in the file all the same
         columns = "name TEXT PRIMARY KEY, host TEXT, pid INTEGER, started TEXT"
         self._database.execute(f"CREATE TABLE IF NOT EXISTS {quoted(_LEASES)} ({columns})")
@@ -210,6 +211,10 @@ class SqliteLedger:
         key = ", ".join(map(quoted, table.key))
         body = f"{', '.join(columns)}, PRIMARY KEY ({key})"
         self._database.execute(f"CREATE TABLE IF NOT EXISTS {quoted(name)} ({body}) WITHOUT ROWID")
+        for column in table.properties.get("subjects", (table.subject,)):
+            if column and column != table.key[0]:  # so that one person is found without going through the table
+                index = quoted(f"{name} by {column}")
+                self._database.execute(f"CREATE INDEX IF NOT EXISTS {index} ON {quoted(name)} ({quoted(column)})")
 
     def _key(self, table: Table) -> list[str]:
         sql = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk"
@@ -234,9 +239,12 @@ class SqliteLedger:
         return self._database.rows("SELECT name, type FROM pragma_table_info(?)", [table.name])
 
     def _require(self, table: Table) -> None:
+        if self._sound.get(table.name) is table:
+            return
         if not (stored := self._stored(table)):
             raise StoreError(f"There is no table {table.name!r} in {self._database.path}.")
         require_same_columns(table, stored, columns_of(table))
+        self._sound[table.name] = table
 
 
 def without_leases(copy: sqlite3.Connection) -> None:

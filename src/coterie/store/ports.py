@@ -205,6 +205,12 @@ class Lake(Protocol):
     def version(self, table: Table) -> int:
         """Return a number that changes with every commit to the table."""
 
+    def appended(self, table: Table, since: int) -> list[str] | pa.Table | None:
+        """Return, as ``source`` does, what was added after that version; None where anything else was done to the rows.
+
+        None, too, where it cannot be told any more. Compaction does nothing to the rows.
+        """
+
     def count(self, table: Table) -> int:
         """Return the number of rows."""
 
@@ -286,6 +292,9 @@ class Engine(Protocol):
 
     def temporary(self, name: str, rows: pa.Table) -> AbstractContextManager[str]:
         """Show an Arrow table under a name until the answer's ``with`` block ends."""
+
+    def drop(self, name: str) -> None:
+        """Remove what has that name; removing what is not there does nothing."""
 
     def query(self, sql: exp.Expr) -> pa.Table:
         """Return the answer to a statement as an Arrow table."""

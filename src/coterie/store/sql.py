@@ -32,6 +32,16 @@ def column(name: str, table: str | None = None) -> exp.Column:
     return exp.column(name, table=table, quoted=True)
 
 
+def named(name: str, short: str | None = None) -> exp.Table:
+    """Return a relation by its quoted name, under a short name where one is given."""
+    return exp.table_(name, quoted=True, alias=exp.to_identifier(short, quoted=True) if short else None)
+
+
+def known(value: Expression) -> Expression:
+    """Return the condition that a value is not missing."""
+    return exp.not_(exp.Is(this=value, expression=exp.null()))
+
+
 def whole(value: int) -> Expression:
     """Return a whole number of 64 bits."""
     return exp.cast(exp.Literal.number(value), "BIGINT") if abs(value) > 2**31 - 1 else exp.Literal.number(value)
@@ -134,6 +144,14 @@ def ratio(numerator: Expression, denominator: Expression) -> Expression:
     return exp.Div(this=real(numerator), expression=safe, typed=False, safe=False)
 
 
+def row(*values: Expression) -> Expression:
+    """Return several values as one, which is compared by the first, then by the next."""
+    fields = [
+        exp.PropertyEQ(this=exp.to_identifier(f"value_{index}"), expression=value) for index, value in enumerate(values)
+    ]
+    return exp.Struct(expressions=fields)
+
+
 def alias(expression: Expression, name: str) -> Expression:
     """Return the expression under a quoted name."""
     return exp.alias_(expression, name, quoted=True)
@@ -207,6 +225,26 @@ def _division(node: exp.Expr) -> bool:
     return isinstance(node, exp.Div) and not (_is_cast(node.this, double) or _is_cast(node.expression, double))
 
 
+_REAL = (exp.Div, exp.Ln, exp.Exp, exp.Pow, exp.Sqrt, exp.Avg, exp.Stddev, exp.StddevSamp, exp.Variance)
+
+
+def _is_real(node: exp.Expr | None) -> bool:
+    """Tell whether a node can be seen to be a floating-point number."""
+    if isinstance(node, exp.Paren | exp.Neg | exp.Abs | exp.Nullif):
+        return _is_real(node.this)
+    if isinstance(node, exp.Add | exp.Sub | exp.Mul):
+        return _is_real(node.this) or _is_real(node.expression)
+    if isinstance(node, exp.Case):
+        return any(_is_real(branch.args["true"]) for branch in node.args["ifs"]) or _is_real(node.args.get("default"))
+    return isinstance(node, _REAL) or _is_cast(node, (exp.DType.DOUBLE,))
+
+
+def _rounding(node: exp.Expr) -> bool:
+    return (
+        isinstance(node, exp.Cast) and node.to.this not in (exp.DType.DOUBLE, exp.DType.FLOAT) and _is_real(node.this)
+    )
+
+
 _RANKING = (exp.RowNumber, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue, exp.Ntile)
 
 
@@ -229,11 +267,34 @@ RULES: dict[str, tuple[Callable[[exp.Expr], bool], str]] = {
     "decimal-literal": (_decimal, "write 1e0, not 1.0: Spark reads that as DECIMAL"),
     "sum-cast": (_sum, "cast every SUM: engines choose HUGEINT, DECIMAL or BIGINT"),
     "division-cast": (_division, "cast one side of every / to DOUBLE"),
+    "rounding-cast": (_rounding, "write ROUND first: a cast rounds on one engine and cuts off on the other"),
+    "average": (_of(exp.Avg), "divide the total by the count: engines add up whole numbers in other types"),
+    "logarithm": (_of(exp.Log), "write LN: the base of LOG is 10 or e"),
+    "estimate": (
+        _of(exp.Median, exp.PercentileCont, exp.PercentileDisc, exp.Quantile, exp.ApproxQuantile, exp.ApproxDistinct),
+        "count: engines estimate and interpolate differently",
+    ),
+    "text-function": (
+        _of(
+            exp.Concat,
+            exp.ConcatWs,
+            exp.Upper,
+            exp.Lower,
+            exp.ILike,
+            exp.RegexpLike,
+            exp.RegexpExtract,
+            exp.RegexpReplace,
+        ),
+        "compare texts as they are: case, patterns and nulls differ",
+    ),
     "filter": (_of(exp.Filter, exp.CountIf, exp.Qualify), "write COUNT(CASE …), and a subquery for QUALIFY"),
     "list": (_of(exp.ArrayAgg, exp.Array, exp.Unnest, exp.Explode, exp.Lateral), "keep rows, not lists"),
     "total-order": (_order, "order by a unique key: add the tie-break"),
     "arbitrary": (
-        _of(exp.AnyValue, exp.First, exp.Last, exp.Mode),
+        lambda node: (
+            isinstance(node, exp.AnyValue | exp.First | exp.Last | exp.Mode | exp.TableSample)
+            or (isinstance(node, exp.Distinct) and bool(node.args.get("on")))
+        ),
         "say which row: definitions settle ties",
     ),
     "clock": (_of(exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.Rand), "pass the moment as a parameter"),

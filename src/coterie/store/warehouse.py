@@ -21,12 +21,12 @@ import pyarrow as pa
 
 from coterie.errors import CoterieError, DataError, StoreError
 from coterie.schema import Table
-from coterie.store import disk
+from coterie.store import disk, machine
 from coterie.store.ports import Files, Lake
 from coterie.store.shape import quoted as quoted
 
 if TYPE_CHECKING:
-    from sqlglot.expressions import Expression
+    from coterie.store.sql import Expression
 
 T = TypeVar("T")
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -40,22 +40,6 @@ _STAGED = "arrow rows being taken in"
 # e-mail address. (An error in a stream reaches us through Arrow, as text alone.)
 _OF_THE_QUERY = ("Catalog", "Binder", "Parser", "Syntax", "IO", "Out of Memory", "Interrupt", "TProtocolException")
 _OF_THE_VALUES = ("Conversion", "Out of Range", "Mismatch Type")
-
-
-def _memory() -> int:
-    """Return the bytes of memory this process may use: the machine's, or less where its control group says so."""
-    amount = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            amount = min(amount, int(Path(path).read_text("ascii")))
-        except (OSError, ValueError):  # no such control group, or "max"
-            continue
-    return amount
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _literal(path: str) -> str:
@@ -107,8 +91,8 @@ class Warehouse:
             hint = disk.remedy(error)
             raise StoreError(f"Cannot make a folder for temporary files: {error}.", hint=hint) from error
         settings: dict[str, Any] = {
-            "threads": threads or _cores(),
-            "memory_limit": memory_limit or f"{int(_memory() * _SHARE) // 1024}KiB",
+            "threads": threads or machine.cores(),
+            "memory_limit": memory_limit or f"{int(machine.memory() * _SHARE) // 1024}KiB",
             "temp_directory": self._spill,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -166,7 +150,7 @@ class Warehouse:
     def temporary(self, name: str, rows: pa.Table) -> Temporary:
         """Show an Arrow table under a name until the answer's ``with`` block ends (or else until ``close``)."""
         self._take_in(name, rows)
-        return Temporary(self, name)
+        return Temporary(self.drop, name)
 
     def view(self, name: str, sql: str | Expression) -> None:
         """Show a query under a name, in place of what had that name."""
@@ -344,17 +328,17 @@ class Warehouse:
 
 
 class Temporary:
-    """A table that leaves its warehouse when the ``with`` block ends."""
+    """A table that leaves its engine when the ``with`` block ends."""
 
-    def __init__(self, warehouse: Warehouse, name: str) -> None:
-        self._warehouse = warehouse
+    def __init__(self, drop: Callable[[str], None], name: str) -> None:
+        self._drop = drop
         self.name = name
 
     def __enter__(self) -> str:
         return self.name
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._warehouse.drop(self.name)
+        self._drop(self.name)
 
 
 def _text(sql: str | Expression) -> str:

@@ -178,6 +178,7 @@ class Collecting(Keeping):
                 self.ledger,
                 import_id,
                 unlink=self._unlink,
+                going=self._going,
             )
             run.facts = {name: row[name] for name in ("import_id", "source", "file", "received", "facts")}
             run.facts["together_with"] = [each["import_id"] for each in with_it]
@@ -200,6 +201,9 @@ class Collecting(Keeping):
             there is neither a problem nor an expectation that is not met. Counts are exact, also of small groups.
         """
         return checking.check(self, report)
+
+    def _going(self, imports: list[int]) -> None:
+        """Be told which imports are about to be taken back."""
 
     def _intake(self, now: datetime | None) -> Intake:
         return Intake(

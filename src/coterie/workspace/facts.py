@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +16,7 @@ from coterie.govern.gate import Gate
 from coterie.profiles.graph import END
 from coterie.profiles.identity import Identity
 from coterie.profiles.resolution import members
-from coterie.schema import KEY, TIME, Kind, Purpose, Table
+from coterie.schema import KEY, TIME, Kind, Purpose, Table, utc_now
 from coterie.store.ports import Lake, Ledger
 from coterie.store.warehouse import Warehouse
 
@@ -38,6 +39,8 @@ class Facts:
         ``person, subject``: of whom each person consists today, for every key that a person ever had.
     refused
         How many persons may not, by reason.
+    verdict
+        ``person, permitted, reason``: what the gate says of every key that a person ever had.
     data
         Which data the views show: versions of tables and of identity, sources; what is computed from equal data is
         equal.
@@ -47,7 +50,19 @@ class Facts:
     permitted: pa.Array
     members: pa.Table
     refused: dict[str, int]
+    verdict: pa.Table
     data: dict[str, int | str]
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources with a lawful basis for the purpose, sorted."""
+        return str(self.data["sources"]).split("\n")
+
+    @cached_property
+    def subjects(self) -> pa.Array:
+        """The subject keys of whoever may be processed, int64, sorted: of whom facts about products may be counted."""
+        kept = self.members.filter(pc.is_in(self.members["person"], self.permitted))
+        return kept["subject"].unique().sort()
 
     def spine(self, as_of: datetime | Sequence[datetime]) -> pa.Table:
         """Return ``person, as_of`` for every permitted person known as a buyer at each moment, in order of person.
@@ -80,10 +95,22 @@ class Facts:
         return found.cast(pa.schema([("person", KEY), ("as_of", TIME)]))
 
     def newest(self) -> datetime:
-        """Return when the newest order occurred; raises EmptyShopError when there is none."""
-        moment: datetime | None = self.warehouse.query("SELECT MAX(occurred_at) AS at FROM order_lines")["at"][
-            0
-        ].as_py()
+        """Return the moment by which all orders had happened and were known.
+
+        An order that became known later than it happened is seen by then, too. Orders of the future (a wrong clock, a
+        wrong year) are left aside, unless there are no others.
+
+        Raises
+        ------
+        EmptyShopError
+            There are no orders.
+        """
+        known = self.warehouse.query(
+            "SELECT MAX(moment) FILTER (WHERE moment <= $now) AS by_now, MAX(moment) AS ever "
+            "FROM (SELECT GREATEST(occurred_at, available_at) AS moment FROM order_lines)",
+            {"now": utc_now()},
+        ).to_pylist()[0]
+        moment: datetime | None = known["by_now"] or known["ever"]
         if moment is None:
             raise EmptyShopError("The shop has no orders yet.", hint="coterie ingest MAPPING FOLDER brings them.")
         return moment
@@ -164,4 +191,5 @@ def facts(
     counts = pc.value_counts(refused["reason"].combine_chunks()).to_pylist()
     data: dict[str, int | str] = {table.name: lake.version(table) for table in (*PERSONAL, *SHARED)}
     data |= {"identity": identity.version, "sources": "\n".join(sources)}
-    return Facts(warehouse, allowed, belonging, {row["values"]: row["counts"] for row in counts}, data)
+    told = {row["values"]: row["counts"] for row in counts}
+    return Facts(warehouse, allowed, belonging, told, verdict, data)

@@ -20,6 +20,7 @@ from coterie.collect.mentions import Mentions
 from coterie.config import FILE, Config
 from coterie.errors import IntegrityError, StoreError
 from coterie.features import published
+from coterie.features.definitions import FILE as FEATURES
 from coterie.govern.audit import AUDIT, AUDIT_HEAD
 from coterie.govern.consent import BASES, CONSENTS
 from coterie.govern.gate import Gate
@@ -49,6 +50,9 @@ LEDGER = (
     *(*LEDGER_TABLES, INBOX, INBOX_HEAD, CONSENTS, BASES, *IDENTITY),
     *(AUDIT, AUDIT_HEAD, ERASURES, RUNS, MODELS, HEADS),
 )
+STATE = "state"
+"""The folder of what can be made anew from the rest, and so is in no backup."""
+
 MANY_FILES = 50  # scans slow down with the number of files: 1,351 took ten times as long as 6
 LAKE = (*LAKE_TABLES, published.PUBLISHED, published.SNAPSHOTS)
 
@@ -125,7 +129,7 @@ class Keeping:
                 name=self.config.name,
                 layout=self.config.layout,
                 now=moment,
-                leave=(SCRATCH,),
+                leave=(SCRATCH, STATE),
                 tell=lambda done, total: progress.step("copying", done, total),
             )
 
@@ -167,7 +171,9 @@ class Keeping:
                 files=("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"),
             ),
             Impersonal("archive", ("archive",), "Models hold centres and scales of groups, never rows about a person."),
-            Impersonal("settings", (FILE,), "The shop's own name, currency and time zone."),
+            Impersonal(
+                "settings", (FILE, FEATURES), "The shop's own name, currency and time zone, and its own features."
+            ),
             Impersonal("scratch", (SCRATCH,), "Rows on their way in, gone when the process ends."),
             VaultHolder(self.vault, files=("vault.sqlite", "vault.sqlite-wal", "vault.sqlite-shm")),
             LedgerHolder(self.ledger, WHO, name="edges"),

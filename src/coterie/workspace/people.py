@@ -116,11 +116,12 @@ class People(Identities):
         if dry_run:
             return requests.rehearse(self.holders(), self._meant(identifier, ()))
         self._finished.clear()
-        begun = utc_now()
+        begun, pending = utc_now(), self._pending(identifier)
         with self._writing("forget", {}):
             subjects = self._meant(identifier, again)
-            if not subjects and self._finished:
-                receipt = self._finished[-1]  # the request was repeated, and is done now
+            repeated = [each for each in self._finished if pending is None or each.request == pending]
+            if not subjects and repeated:
+                receipt = repeated[-1]  # the request was repeated, and is done now
             else:
                 keep_hubs(self.ledger, subjects)
                 receipt = requests.forget(self.holders(), subjects, audit=self.gate.audit)
@@ -184,6 +185,24 @@ class People(Identities):
             for row in self.vault.reveal(self.vault.suppress(requests.kept_out([receipt]))).to_pylist():
                 found |= {*subjects_of_person(self.vault, self.ledger, f"{row['kind']}={row['value']}")}
         return sorted(found)
+
+    def _pending(self, identifier: str | None) -> str | None:
+        """Return the number of the request to forget the person that was cut off; None where that cannot be told."""
+        if identifier is None:
+            return None
+        kind, value = identifier_of(identifier)
+        if value is None:
+            return None
+        if (subject := self.vault.find(kind, value)) is not None:
+            rows = self.ledger.read(requests.ERASURES, subject=subject)
+        else:  # the vault has forgotten them already, after they asked and before whoever asked next did
+            digests = pa.array(self.vault.together(kind, value), pa.binary())
+            kept = self.vault.suppressions()
+            at = pc.max(kept.filter(pc.is_in(kept["digest"].cast(pa.binary()), digests))["at"])
+            rows = self.ledger.read(requests.ERASURES)
+            rows = rows.filter(pc.fill_null(pc.less_equal(rows["asked_at"], at), False))
+        found: list[str] = rows.sort_by("asked_at")["request"].to_pylist()
+        return found[-1] if found else None
 
     def _kept_out(self, kind: str, value: str) -> bool:
         """Say whether an identifier is kept out of the shop."""

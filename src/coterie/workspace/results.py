@@ -6,68 +6,128 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from coterie.errors import StoreError
-from coterie.features.feature import Feature
+from coterie.features.combination import Declared
+from coterie.features.outcome import Outcome
 from coterie.profiles.profile import Profile
 
+if TYPE_CHECKING:
+    import narwhals as nw
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class FeatureTable:
-    """Features of people at a moment.
+    """Features of people (or of products, categories, pairs) at moments, with outcomes beside them where asked for.
 
     Parameters
     ----------
     table
-        ``person``, ``as_of`` and one column a feature, in order of person. Any dataframe library reads it
-        (``polars.from_arrow(result.table)``, ``result.table.to_pandas()``).
+        Whom or what (``person``), ``as_of``, and one column a feature and an outcome, as Arrow: in order of person and
+        moment, or of the spine that was given.
     features
         The definitions, in the order of the columns.
-    as_of
-        The moment whose past they describe, naive UTC.
+    outcomes
+        The labels, whose columns come last.
     snapshot
-        Fingerprint of definitions, people and data; equal fingerprints mean equal tables.
+        Fingerprint of definitions, rows and data; equal fingerprints mean equal tables.
     reused
         True when the table was read back rather than computed.
     missing
         Features that could not be built, with what would bring them.
     refused
-        How many persons may not be processed, by reason.
+        What was left out because it may not be processed, by reason: rows where a spine was given, else persons.
+    given
+        The rows of the spine that was given, where one was, without those that were left out.
     """
 
     table: pa.Table
-    features: tuple[Feature, ...]
-    as_of: datetime
-    snapshot: str
-    reused: bool
+    features: tuple[Declared, ...]
+    outcomes: tuple[Outcome, ...] = ()
+    snapshot: str = ""
+    reused: bool = False
     missing: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
+    given: nw.DataFrame[Any] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the features, in the order of the columns."""
         return tuple(feature.name for feature in self.features)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the outcomes, in the order of the columns."""
+        return tuple(outcome.name for outcome in self.outcomes)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each feature by name, as :class:`coterie.Matrix` takes them."""
+        return {feature.name: feature.unit for feature in self.features}
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment whose past the table describes, naive UTC; the latest, where there are several."""
+        latest: datetime = pc.max(self.table["as_of"]).as_py()
+        return latest
+
+    def frame(self, kind: str | None = None) -> Any:
+        """Return the table as a dataframe: of a kind that is asked for, or as the spine was.
+
+        Rows of a spine keep their order, their other columns and (in pandas) their index; ``person``, ``as_of`` where
+        it was no column, features and outcomes come after these.
+
+        Parameters
+        ----------
+        kind
+            ``"pandas"``, ``"polars"``, ``"pyarrow"``, ``"modin"`` or ``"cudf"``; None is the spine's kind, and Arrow
+            where there was none.
+
+        Raises
+        ------
+        ParameterError
+            There is no such kind, or it is not installed.
+        """
+        from coterie.features.frames import beside, converted, shaped  # brings narwhals
+
+        if self.given is None:
+            return shaped(self.table, kind or "pyarrow").to_native()
+        given = self.given if kind is None else converted(self.given, kind)
+        known = [name for name in self.table.column_names if name in given.columns]
+        return beside(given, self.table.drop_columns(known)).to_native()
+
     def to_json(self) -> dict[str, Any]:
         """Return what the table is, without its rows."""
         return {
             "as_of": self.as_of.isoformat(),
-            "people": self.table.num_rows,
+            "moments": pc.count_distinct(self.table["as_of"]).as_py(),
+            "rows": self.table.num_rows,
+            "people": self._people,
             "features": list(self.columns),
+            "outcomes": list(self.labels),
             "missing": dict(self.missing),
             "refused": dict(self.refused),
             "snapshot": self.snapshot,
             "reused": self.reused,
         }
 
+    @property
+    def _people(self) -> int | None:
+        """How many persons there are rows of; None where the table is not about persons."""
+        if "person" not in self.table.column_names:
+            return None
+        found: int = pc.count_distinct(self.table["person"]).as_py()
+        return found
+
     def __repr__(self) -> str:
-        return (
-            f"FeatureTable({self.table.num_rows:,} people × {len(self.features)} features, "
-            f"as of {self.as_of:%Y-%m-%d %H:%M} UTC)"
-        )
+        rows = self.table.num_rows
+        of = f"{rows:,} people" if self._people == rows else f"{rows:,} rows"
+        what = f"{len(self.features)} features" + (f" and outcomes {', '.join(self.labels)}" if self.outcomes else "")
+        return f"FeatureTable({of} × {what}, as of {self.as_of:%Y-%m-%d %H:%M} UTC)"
 
 
 @dataclass(frozen=True)

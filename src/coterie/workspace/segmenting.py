@@ -78,7 +78,7 @@ def segment(
         raise ParameterError.of("segment", "horizon_days", horizon_days, "at least 1")
     name = f"segments-{method}"
     seen = shop.facts(Purpose.SEGMENTATION)
-    built = shop.features(seen, as_of, VALUE, progress, whole=False)
+    built = shop.tabulate(seen, as_of, VALUE, progress, whole=False)
     reused = [f"features of {built.table.num_rows:,} people"] if built.reused else []
     inputs = _fingerprint(built.snapshot, method, k, horizon_days)
     found = shop.registry.latest(name, inputs=inputs) if model is None else shop.registry.get(name, model)
@@ -174,7 +174,7 @@ def _card(
     table, judged = built.table, estimator
     if observed_until(seen.warehouse) < built.as_of + horizon - timedelta(days=1):
         try:
-            table = shop.features(seen, last_window(built.as_of, horizon_days).as_of, built.features, SILENT).table
+            table = shop.tabulate(seen, last_window(built.as_of, horizon_days).as_of, built.features, SILENT).table
             judged = _estimator(method, getattr(estimator, "k_", None), built.columns, 1, SILENT).fit(table)
         except DataError:  # the shop is younger than one horizon: nothing to judge by
             return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from coterie.govern.requests import Receipt as ErasureReceipt
 from coterie.progress import SILENT, Progress
-from coterie.workspace.building import Building
+from coterie.workspace.answering import Answering
 
 if TYPE_CHECKING:
     from coterie.workspace.segmentation import Segmentation
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["ErasureReceipt", "Workspace"]
 
 
-class Workspace(Building):
+class Workspace(Answering):
     """A shop and what can be done with it; made by :func:`coterie.open`.
 
     Parameters

@@ -1,0 +1,293 @@
+"""The verb ``profile``: one customer's features now, in milliseconds, and how they are kept up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from coterie.errors import GateRefusedError, ParameterError, ShopLockedError, StoreError
+from coterie.features import batch
+from coterie.features.availability import available
+from coterie.features.combination import Declared
+from coterie.govern.consent import purpose_of
+from coterie.govern.holders import Holder
+from coterie.ops.runs import Run
+from coterie.profiles.graph import END
+from coterie.profiles.identity import Identity
+from coterie.progress import SILENT, Progress
+from coterie.schema import TIME, Purpose, utc_now
+from coterie.workspace.building import Building
+from coterie.workspace.finding import subject_of
+from coterie.workspace.tiles import Tiles
+
+_FOLLOWED = ("record", "forget", "undo_import")  # verbs after which the tiles are brought up to date at once
+
+
+@dataclass(frozen=True)
+class ProfileNow:
+    """One person's features at a moment.
+
+    Parameters
+    ----------
+    person
+        The person's key.
+    as_of
+        The moment, naive UTC.
+    values
+        Name of the feature → its value (money in whole minor units of ``currency``), None where it is missing.
+    features
+        The definitions, in the order of the values: title, unit and meaning.
+    currency
+        ISO code of the shop's currency.
+    online
+        Whether the answer came from what is kept ready; else it was computed from the facts. Both are the same.
+    why
+        Where it was computed: why.
+    missing
+        Features that the shop has no facts for, with what would bring them.
+    """
+
+    person: int
+    as_of: datetime
+    values: Mapping[str, int | float | str | None]
+    features: tuple[Declared, ...] = field(repr=False)
+    currency: str
+    online: bool
+    why: str | None = None
+    missing: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __getitem__(self, name: str) -> int | float | str | None:
+        """Return the value of a feature."""
+        return self.values[name]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        told = [
+            {"name": one.name, "value": self.values[one.name], "unit": one.unit, "title": one.title}
+            | {"meaning": one.meaning}
+            for one in self.features
+        ]
+        return {
+            "person": self.person,
+            "as_of": self.as_of.isoformat() + "Z",
+            "currency": self.currency,
+            "online": self.online,
+            "why": self.why,
+            "features": told,
+            "missing": dict(self.missing),
+        }
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question for the profile of one person."""
+
+    subject: int
+    purpose: Purpose
+    as_of: datetime
+    features: tuple[Declared, ...]
+    chosen: bool
+
+
+class Answering(Building):
+    """A shop that is asked about one customer at a time, now."""
+
+    def profile(
+        self,
+        identifier: str,
+        *,
+        purpose: Purpose | str = Purpose.PERSONALISATION,
+        as_of: str | date | datetime | None = None,
+        features: Sequence[Declared | str] | None = None,
+        progress: Progress = SILENT,
+    ) -> ProfileNow:
+        """Return one person's features now: those that :meth:`build` would give at the same moment.
+
+        They are kept ready in small pieces (tiles), so that the answer takes milliseconds and has what was recorded a
+        moment ago. The first question after an import waits until the tiles have it, too. While another process writes
+        to the shop, and for moments before the person's newest fact, the answer is computed from the facts: slower, and
+        the same.
+
+        Parameters
+        ----------
+        identifier
+            One identifier of the person, such as ``customer_id=1234``.
+        purpose
+            What the answer is used for; decides whether the person, and which sources, may be used.
+        as_of
+            Another moment, as in :meth:`build`; None is now.
+        features
+            Names from the catalogue, or own definitions about persons; None is every feature whose inputs the shop has.
+        progress
+            Where steps are reported while the tiles are brought up to date.
+
+        Raises
+        ------
+        ParameterError
+            When nobody in the shop has the identifier, or a feature is unknown or not about persons.
+        EmptyShopError
+            When nothing was ingested yet.
+        GateRefusedError
+            When the person has said no, or has not said yes, or no source has a lawful basis for the purpose.
+        """
+        asked = _Asked(
+            subject=subject_of(self.vault, identifier),
+            purpose=purpose_of(purpose),
+            as_of=utc_now() if as_of is None else self.config.moment(as_of),
+            features=self._wanted(features) if features is not None else self.tiles.features,
+            chosen=features is not None,
+        )
+        sources = self.gate.sources(asked.purpose)
+        why = self._ready(asked, sources, progress)
+        if why is None:
+            found = self._from_tiles(asked)
+            if isinstance(found, ProfileNow):
+                return found
+            why = found
+        return self._from_facts(asked, why)
+
+    def holders(self) -> list[Holder]:
+        """Return the owners of every table and file of the shop, in the order in which they forget."""
+        return [self.tiles, *super().holders()]
+
+    def close(self) -> None:
+        """Release the stores; a closed workspace is opened anew by :func:`coterie.open`."""
+        self.tiles.close()
+        super().close()
+
+    @cached_property
+    def tiles(self) -> Tiles:
+        """What is kept ready of every person."""
+        return Tiles(self, lambda: self._chosen(None))
+
+    @contextmanager
+    def _writing(self, verb: str, arguments: dict[str, Any]) -> Iterator[Run]:
+        with super()._writing(verb, arguments) as run:
+            if verb in _FOLLOWED:
+                kept = self.tiles.follow()
+            yield run
+            if verb in _FOLLOWED and kept:
+                self.tiles.follow(erased=verb == "forget")
+
+    def _going(self, imports: list[int]) -> None:
+        self.tiles.losing(imports)
+
+    def _wanted(self, features: Sequence[Declared | str] | None) -> tuple[Declared, ...]:
+        wanted = self._chosen(features)
+        for one in wanted:
+            if one.per != "person" or one.future:
+                raise ParameterError.of("profile", "a feature", one.name, "a feature of persons, of the past")
+        if not wanted:
+            raise ParameterError.of("profile", "features", "none", "at least one")
+        return wanted
+
+    def _ready(self, asked: _Asked, sources: list[str], progress: Progress) -> str | None:
+        """Bring the tiles up to date, and say why they cannot answer; None when they can."""
+        if not self.tiles.keeps(asked.features):
+            return "a feature that was asked for is not kept ready"
+        lawful = sources if asked.purpose is Purpose.PERSONALISATION else self.tiles.supply.sources()
+        if sources != lawful:
+            return f"what is kept ready is for {Purpose.PERSONALISATION}, which other sources may be used for"
+        if not self.tiles.complete(lawful):
+            if self.ledger.held("writer"):
+                return "another process is writing to the shop"
+            try:
+                with self._writing("profile", {"what": "bring the tiles up to date"}) as run:
+                    run.facts = self.tiles.catch_up(progress)
+            except ShopLockedError:
+                return "another process is writing to the shop"
+        return None
+
+    def _from_tiles(self, asked: _Asked) -> ProfileNow | str:
+        """Answer from the tiles, or say why that cannot be done."""
+        before = self.tiles.reading()
+        if before is None:
+            return "what is kept ready is just being changed"
+        identity = Identity.near(self.ledger, asked.subject)
+        person, mine, today = asked.subject, [asked.subject], [asked.subject]
+        if identity.edges.num_rows or identity.decisions.num_rows:
+            subjects = sorted({asked.subject, *identity.kinds()["subject"].to_pylist()})
+            resolved = identity.resolve(self.tiles.known(subjects)).persons
+            person, mine = _whose(resolved, asked)
+            today = _members(resolved, person)
+        self._permit(person, today, asked)
+        try:
+            values = self.tiles.values(mine, asked.as_of)
+        except ParameterError:
+            return "the moment lies before the person's newest fact"
+        except StoreError:
+            return "what is kept ready cannot be read"
+        if self.tiles.reading() != before:
+            return "what is kept ready was just changed"
+        missing = self.tiles.missing
+        shown = tuple(one for one in asked.features if asked.chosen or one.name not in missing)
+        return ProfileNow(
+            person=person,
+            as_of=asked.as_of,
+            values={one.name: values[one.name] for one in shown},
+            features=shown,
+            currency=self.config.currency,
+            online=True,
+            missing={} if asked.chosen else missing,
+        )
+
+    def _from_facts(self, asked: _Asked, why: str) -> ProfileNow:
+        """Answer from the facts."""
+        seen = self.facts(asked.purpose)
+        rows = seen.warehouse.query("SELECT * FROM person_of WHERE subject = $subject", {"subject": asked.subject})
+        person, _ = _whose(rows, asked)
+        today = seen.members.filter(pc.equal(seen.members["person"], person))["subject"].to_pylist()
+        self._permit(person, today or [asked.subject], asked)
+        missing = available(seen.warehouse, asked.features)
+        wanted = asked.features if asked.chosen else tuple(one for one in asked.features if one.name not in missing)
+        spine = pa.table({"person": [person], "as_of": pa.array([asked.as_of], TIME)})
+        zone, currency = self.config.timezone, self.config.currency
+        [row] = batch.table(seen.warehouse, wanted, spine, timezone=zone, currency=currency).to_pylist()
+        return ProfileNow(
+            person=person,
+            as_of=asked.as_of,
+            values={one.name: row[one.name] for one in wanted},
+            features=wanted,
+            currency=currency,
+            online=False,
+            why=why,
+            missing={} if asked.chosen else missing,
+        )
+
+    def _permit(self, person: int, subjects: list[int], asked: _Asked) -> None:
+        """Raise GateRefusedError unless the person, who consists of these today, may be used for the purpose now."""
+        members = pa.table({"person": [person] * len(subjects), "subject": subjects})
+        [verdict] = self.gate.permitted(members, asked.purpose).to_pylist()
+        if not verdict["permitted"]:
+            said = verdict["reason"].partition(" on ")[0]  # when, is the person's own affair
+            raise GateRefusedError(
+                f"This person may not be used for {asked.purpose}: {said}.",
+                hint="leave them out; only a new choice of their own, brought in as a consent, changes it.",
+            )
+
+
+def _whose(persons: pa.Table, asked: _Asked) -> tuple[int, list[int]]:
+    """Return the person that a subject was at the moment, and whom that person consisted of then."""
+    moment = pa.scalar(asked.as_of, TIME)
+    valid = pc.and_(pc.less_equal(persons["valid_from"], moment), pc.less(moment, persons["valid_until"]))
+    then = persons.filter(valid)
+    found = then.filter(pc.equal(then["subject"], asked.subject))["person"].to_pylist()
+    if not found:
+        return asked.subject, [asked.subject]
+    mine: list[int] = then.filter(pc.equal(then["person"], found[0]))["subject"].to_pylist()
+    return found[0], mine
+
+
+def _members(persons: pa.Table, person: int) -> list[int]:
+    """Return of whom a person consists today, as :func:`coterie.profiles.resolution.members` says it of everybody."""
+    rows = persons.to_pylist()
+    today = {row["subject"]: row["person"] for row in rows if row["valid_until"] == END}
+    meant = {today[row["subject"]] for row in rows if row["person"] == person}
+    return [subject for subject, now in today.items() if now in meant] or [person]
