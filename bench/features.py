@@ -1,13 +1,14 @@
 """Thirty-five features of everybody from many order lines: coterie beside a scan, pandas and Polars written by hand.
 
 All read the same Parquet files, those of a Delta table whose files hold ranges of subject keys, as compaction leaves
-them: ten lines a person, three an order, over three years. ``coterie`` is one call of ``batch.table``; ``scan`` reads
-the columns that the features need and hashes them, so nothing is faster. The values of all are compared with those of
-pandas first: unequal values end the benchmark. coterie keeps no derived rows: each read starts from the lines, and
-upkeep costs nothing. Above ``--peers-up-to`` lines only coterie and the scan run. Each run is a process of its own
+them, over three years. By default they are an online shop's, ten lines a person and three an order; ``--shapes 10x3
+100x9`` adds a grocer's, a hundred lines a person and nine an order. ``coterie`` is one call of ``batch.table``;
+``scan`` reads the columns that the features need and hashes them, so nothing is faster. The values of all are compared
+with those of pandas first: unequal values end the benchmark. coterie keeps no derived rows, each read starts from the
+lines, so upkeep is 0. Above ``--peers-up-to`` lines only coterie and the scan run. Each run is a process of its own
 (``measure.py``).
 
-``python bench/features.py --lines 10000000 100000000 [--repeats 3] [--draft]``
+``python bench/features.py --lines 10000000 100000000 [--shapes 10x3 100x9] [--repeats 3] [--draft]``
 """
 
 from __future__ import annotations
@@ -36,8 +37,14 @@ AS_OF = datetime(2024, 12, 1)
 PIECE = 1_000_000  # lines that are made at once
 
 
-def generate(folder: Path, lines: int, seed: int) -> None:
-    """Write the lake and ``people.parquet``."""
+def shape(text: str) -> tuple[int, int]:
+    """Return lines a person and lines an order, on average, of such as ``10x3``."""
+    of_person, _, of_order = text.partition("x")
+    return int(of_person), int(of_order)
+
+
+def generate(folder: Path, lines: int, of: tuple[int, int], seed: int) -> None:
+    """Write the lake and ``people.parquet``, with so many lines a person and an order."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -48,6 +55,7 @@ def generate(folder: Path, lines: int, seed: int) -> None:
     rng, lake = np.random.default_rng(seed), DeltaLake(folder / "lake")
     lake.create(ORDER_LINES, PRODUCTS)
     goods = np.arange(20_001)
+    of_person, of_order = of
 
     def text(words: str, numbers: np.ndarray) -> pa.Array:
         return pa.array(np.char.add(words, numbers.astype(str)))
@@ -65,23 +73,23 @@ def generate(folder: Path, lines: int, seed: int) -> None:
     everybody = []
     for number, wanted in enumerate(pieces):
         low, high = number * 2**62 // len(pieces), (number + 1) * 2**62 // len(pieces)
-        people = np.unique(rng.integers(low, high, max(1, wanted // 10)))
+        people = np.unique(rng.integers(low, high, max(1, wanted // of_person)))
         everybody.append(people)
-        orders = wanted // 3 + 1
+        orders = wanted // of_order + 1
         busy = np.cumsum(rng.pareto(1.5, len(people)) + 0.3)
         who = people[np.searchsorted(busy, rng.random(orders) * busy[-1])]
         at = (datetime(2022, 1, 1) - datetime(1970, 1, 1)).days * 86_400 + rng.integers(0, 3 * 365 * 86_400, orders)
-        of = np.repeat(np.arange(orders), rng.geometric(1 / 3, orders))[:wanted]
-        of = of[np.lexsort((at[of], who[of]))]
-        size, first = len(of), number * PIECE
-        times = pa.array(at[of] * 1_000_000, pa.timestamp("us"))
+        which = np.repeat(np.arange(orders), rng.geometric(1 / of_order, orders))[:wanted]
+        which = which[np.lexsort((at[which], who[which]))]
+        size, first = len(which), number * PIECE
+        times = pa.array(at[which] * 1_000_000, pa.timestamp("us"))
         columns = {
             "line_id": text("l", first + np.arange(size)),
-            "order_id": text("o", first + of),
+            "order_id": text("o", first + which),
             "kind": pa.repeat("Order Completed", size),
-            "subject": pa.array(who[of]),
-            "channel": pa.array(np.array(["web", "store", "app"])[rng.integers(0, 3, orders)][of]),
-            "place": text("place ", rng.integers(0, 50, orders)[of]),
+            "subject": pa.array(who[which]),
+            "channel": pa.array(np.array(["web", "store", "app"])[rng.integers(0, 3, orders)][which]),
+            "place": text("place ", rng.integers(0, 50, orders)[which]),
             "product_id": text("p", np.minimum(rng.pareto(1.0, size) * 200, goods[-1]).astype(np.int64)),
             "quantity": pa.array(np.ones(size)),
             "amount": pa.array(rng.integers(100, 5000, size)),
@@ -158,6 +166,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Generate, check that the work is equal, measure, print, record."""
     parser = argparse.ArgumentParser(description="35 features of everybody: coterie beside a scan, pandas and Polars.")
     parser.add_argument("--lines", type=int, nargs="+", default=[10_000_000])
+    parser.add_argument(
+        "--shapes", nargs="+", default=["10x3"], help="lines a person and an order, on average, such as 10x3 100x9"
+    )
     parser.add_argument("--peers-up-to", type=int, default=10_000_000, help="more lines are for coterie and the scan")
     parser.add_argument(
         "--repeats", type=int, default=3, help="of what the peers run too; beyond, everything runs once"
@@ -180,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     match asked.step:
         case "generate":
-            generate(asked.folder, asked.lines[0], asked.seed)
+            generate(asked.folder, asked.lines[0], shape(asked.shapes[0]), asked.seed)
         case "coterie":
             print(json.dumps({"people": coterie_run(asked.folder, asked.write, asked.threads, asked.memory)}))
         case "scan":
@@ -188,7 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
         case "check":
             print(json.dumps({"unequal": unequal(*asked.check)}))
         case None:
-            names = ("lines", "peers_up_to", "repeats", "threads", "memory", "seed")
+            names = ("lines", "shapes", "peers_up_to", "repeats", "threads", "memory", "seed")
             configuration = {name: getattr(asked, name) for name in names}
             with looks.look("features.py", configuration, draft=asked.draft) as taken:
                 compared(asked, taken)
@@ -197,27 +208,31 @@ def main(arguments: list[str] | None = None) -> int:
 
 def compared(asked: argparse.Namespace, taken: looks.Look) -> None:
     """Measure every size, the largest without peers, and put the figures into the look."""
-    kept, cost = {}, {}
-    for lines in sorted(asked.lines):
-        with tempfile.TemporaryDirectory(prefix="features-", dir=asked.scratch) as scratch:
-            found = compared_at(asked, lines, Path(scratch))
-        print(f"{lines:,} lines\n{found.table()}\n")
-        kept[lines], cost[lines] = found.to_json(), found.median("coterie", "cpu")
-        taken.figures.update({f"{lines}_{name}": value for name, value in found.figures().items()})
-    small, large = min(cost), max(cost)
-    if small != large:
-        taken.figures["growth"] = round(cost[large] / cost[small], 2)
-        print(f"{large / small:g} times the lines cost {taken.figures['growth']} times the CPU seconds")
+    kept: dict[str, object] = {}
+    taken.figures["upkeep"] = 0  # there are no derived rows
+    for of in asked.shapes:
+        cost = {}
+        for lines in sorted(asked.lines):
+            with tempfile.TemporaryDirectory(prefix="features-", dir=asked.scratch) as scratch:
+                found = compared_at(asked, lines, of, Path(scratch))
+            print(f"{lines:,} lines, {of}\n{found.table()}\n")
+            kept[f"{of}_{lines}"], cost[lines] = found.to_json(), found.median("coterie", "cpu")
+            taken.figures.update({f"{of}_{lines}_{name}": value for name, value in found.figures().items()})
+        small, large = min(cost), max(cost)
+        if small != large:
+            growth = round(cost[large] / cost[small], 2)
+            taken.figures[f"{of}_growth"] = growth
+            print(f"{of}: {large / small:g} times the lines cost {growth} times the CPU seconds")
     if asked.json:
         asked.json.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
 
 
-def compared_at(asked: argparse.Namespace, lines: int, scratch: Path) -> measure.Comparison:
+def compared_at(asked: argparse.Namespace, lines: int, of: str, scratch: Path) -> measure.Comparison:
     """Return what each cost on the same files, after the features of all were found equal."""
     # This process stays small: what it imports would count as its children's peak memory (see measure.py).
     python, script = sys.executable, str(HERE / "features.py")
     step = [python, script, "--folder", str(scratch), "--step"]
-    made = ["generate", "--lines", str(lines), "--seed", str(asked.seed)]
+    made = ["generate", "--lines", str(lines), "--shapes", of, "--seed", str(asked.seed)]
     measure.run([*step, *made])
     ours = [*step, "coterie"]
     ours += ["--threads", str(asked.threads)] if asked.threads else []

@@ -54,10 +54,13 @@ def complete_journey_folder() -> Path:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[Spark]:
     """The one Spark of a test run; without the extra or without Java a test skips."""
-    try:
-        engine = Spark(memory=2048)
-    except MissingExtraError as error:
-        pytest.skip(str(error))
+    with pytest.MonkeyPatch.context() as patch:
+        # a test runs much code few times: Java's slow compiler would take a third of the time and not pay
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+        try:
+            engine = Spark(memory=2048)
+        except MissingExtraError as error:
+            pytest.skip(str(error))
     with engine:
         yield engine
 

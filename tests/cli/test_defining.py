@@ -11,6 +11,7 @@ import pytest
 import coterie as library
 from coterie.cli import run
 from coterie.features.catalog import CATALOG
+from coterie.features.standard import THEMES
 
 Said = tuple[int, str, str]
 MAPPING = """
@@ -58,6 +59,8 @@ def test_all_are_listed_with_what_they_mean_and_whether_they_can_be_built(comman
     assert code == 0
     assert all(name in out for name in (*CATALOG.names, "dear_orders"))
     assert "no Order Refunded in order_lines" in " ".join(out.split())
+    themes = [line.strip() for line in out.splitlines() if line.isupper()]
+    assert themes == [*(theme.upper() for theme in THEMES), "YOUR OWN"]
     listed = json.loads(command("--json")[1])
     assert [entry["name"] for entry in listed] == [*CATALOG.names, "dear_orders"]
     by_name = {entry["name"]: entry for entry in listed}

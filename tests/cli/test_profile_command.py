@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from coterie.cli import app
 from coterie.errors import GateRefusedError, ParameterError
+from coterie.workspace import answering
 
 MAPPING = """
 source = "till"
@@ -69,6 +70,16 @@ def test_an_earlier_moment(shop: Path) -> None:
     told = json.loads(typed(*words, "--json"))
     assert (told["features"][0]["value"], told["online"], told["as_of"]) == (1, False, "2026-01-02T00:00:00Z")
     assert "newest fact" in told["why"]
+
+
+def test_answers_are_made_ready(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "_LONG", 1)
+    done = CliRunner().invoke(app, ["profile", "customer_id=c0", "--shop", "shop"])
+    assert "coterie keep-up" in done.stderr
+    assert "order_lines: 3 rows taken in" in typed("keep-up", "--shop", "shop")
+    assert json.loads(typed("profile", "customer_id=c0", "--shop", "shop", "--json"))["online"]
+    assert typed("keep-up", "--shop", "shop").strip() == "Everything is ready already."
+    assert json.loads(typed("keep-up", "--shop", "shop", "--json")) == {}
 
 
 def test_refusals_and_mistakes(shop: Path) -> None:

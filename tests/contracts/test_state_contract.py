@@ -158,6 +158,19 @@ def test_no_byte_of_what_was_removed_is_left_after_compacting(tmp_path: Path, ho
     state.close()
 
 
+def test_keys_that_were_removed_are_not_left_in_the_branches_of_the_tree(tmp_path: Path) -> None:
+    state = LmdbState(tmp_path)
+    keys = [b"subject %06d" % number for number in range(2_000)]
+    state.put(dict.fromkeys(keys, b"x" * 1_500))  # two on a page, so that every other key is a branch's
+    for gone in (keys[0::2], keys[1::4]):
+        state.put(dict.fromkeys(gone))
+    state.compact()
+    assert [key for key, _ in state.items()] == keys[3::4]
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert [key for key in keys if key in kept] == keys[3::4]
+    state.close()
+
+
 def test_a_reader_goes_on_when_the_file_is_compacted_or_cleared_beneath_it(tmp_path: Path) -> None:
     writer, reader = LmdbState(tmp_path), LmdbState(tmp_path)
     writer.put({b"a": b"1"}, b"mark")

@@ -191,6 +191,8 @@ COUNT = 'on = "Order Completed"\naggregation = "count"\n'
         ),
         ('[features.x]\non = "Order Line"\naggregation = "sum"\n', "value must be the name of a column", None),
         (f'[features.x]\n{COUNT}where = {{ chanel = "web" }}\n', "no column 'chanel'", "mean channel"),
+        (f'[features.x]\n{COUNT}where = {{ category = "bread" }}\n', "no column 'category'", 'on = "Order Line"'),
+        ('[combinations.x]\ndifference = ["spend", "orders"]\n', "money for money less count", None),
         (f"[features.x]\n{COUNT}window = 0\n", "days must be a number above 0", None),
         (f'[features.x]\n{COUNT}window = "30"\n', "days must be a number above 0", None),
         (f'[features.x]\n{COUNT}unit = "money"\n', "unit must be one of count", None),
@@ -223,3 +225,17 @@ def test_a_mistake_is_told_with_its_place(written: str, told: str, hint: str | N
     assert told in raised.value.message
     assert str(file) in raised.value.message
     assert hint is None or hint in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("written", "unit"),
+    [
+        ('ratio = ["spend", "orders"]', "money"),
+        ('ratio = ["spend_90d", "spend"]', "share"),
+        ('remainder = ["products", "orders"]', "share"),
+        ('ratio = ["orders", "tenure_days"]', "number"),
+        ('difference = ["tenure_days", "recency_days"]', "days"),
+    ],
+)
+def test_a_combination_has_the_unit_of_what_it_is_made_of(written: str, unit: str) -> None:
+    assert parse(tomllib.loads(f"[combinations.x]\n{written}\n")).features["x"].unit == unit

@@ -121,3 +121,11 @@ def test_dividing_by_zero_is_missing(warehouse: Warehouse) -> None:
 def test_names_are_quoted() -> None:
     assert column('a"b', "t").sql("duckdb") == '"t"."a""b"'
     assert sql.both(None, None) is None
+
+
+def test_nulls_come_last_on_every_engine() -> None:
+    query = (
+        exp.select(column("a")).from_(sql.named("t")).order_by(column("a"), exp.Ordered(this=column("b"), desc=True))
+    )
+    assert sql.render(query, "spark").endswith("ORDER BY `a` NULLS LAST, `b` DESC")
+    assert sql.render(query).endswith('ORDER BY "a", "b" DESC')

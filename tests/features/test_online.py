@@ -402,6 +402,62 @@ def test_no_byte_of_an_erased_subject_is_left(tmp_path: Path) -> None:
     state.close()
 
 
+def test_words_that_nobody_has_any_more_go_with_who_had_them(state: Any) -> None:
+    band = Feature("band", ORDER_LINE, Aggregation("most_frequent"), "price_band", unit="text")
+    one, other = (plane_of(CATALOG["top_channel"], band, state=state) for _ in range(2))
+    for subject, channel in ((1, "only mine"), (2, "web")):
+        one.update("order_lines", [order_line(subject, subject, AS_OF, channel=channel)])
+    assert other.values([1], AS_OF) == {"top_channel": "only mine", "band": "1 to 2"}
+    one.erase([1], {"web"})
+    assert not [value for _, value in state.items() if b"only mine" in value]
+    assert not [key for key, _ in state.items() if b"only mine" in key]
+    assert one.values([1, 2], AS_OF) == {"top_channel": "web", "band": "1 to 2"}
+    other.update("order_lines", [order_line(3, 3, AS_OF, channel="only mine")])  # whatever it knew of the word
+    for plane in (one, other):
+        assert plane.values([3], AS_OF) == {"top_channel": "only mine", "band": "1 to 2"}
+
+
+def test_features_of_products_follow_undos_replays_and_rebuilds() -> None:
+    lines = [order_line(n, n % 3, AS_OF - timedelta(days=n), 100 + n, product_id=f"p{n % 2}") for n in range(12)]
+    features = [
+        Feature("sold", ORDER_LINE, Aggregation("count"), unit="count", per="product"),
+        Feature("turnover", ORDER_LINE, Aggregation("sum"), "amount", Window(7), unit="money", per="product"),
+        Feature("often", ORDER_LINE, Aggregation("most_frequent"), "line_id", unit="text", per="product"),
+    ]
+    plane = plane_of(*features)
+    plane.update("order_lines", lines)
+
+    def judge(left: list[dict[str, Any]], planes: list[Plane]) -> None:
+        history = History(order_lines=left)
+        for product in ("p0", "p1"):
+            wanted = {f.name: twin.value(f, history, ("shop", product), AS_OF, ZONE) for f in features}
+            assert [one.owned("product", ("shop", product), AS_OF) for one in planes] == [wanted] * len(planes)
+
+    judge(lines, [plane])
+    gone, left = ([line for line in lines if (line["subject"] == 2) is theirs] for theirs in (True, False))
+    assert plane.undo("order_lines", gone) == []  # who is to be forgotten is taken out of products like this
+    plane.erase([2])
+    anew = plane_of(*features)
+    rebuild(anew, History(order_lines=left))
+    judge(left, [plane, anew])
+    plane.replay(0, {"order_lines": [line for line in left if line["subject"] == 0]})  # leaves products as they are
+    judge(left, [plane])
+    plane.update("order_lines", gone)
+    judge(lines, [plane])
+
+
+def test_a_product_that_cannot_be_told_any_more_is_not_answered_until_it_is_made_anew() -> None:
+    plane = plane_of(Feature("sold", ORDER_LINE, Aggregation("count"), unit="count", per="product"))
+    lines = [order_line(n, n, AS_OF - timedelta(days=n), product_id=f"p{n % 2}") for n in range(4)]
+    plane.update("order_lines", lines)
+    plane.undo("order_lines", lines[:1])  # the newest of its product: which is it now?
+    assert plane.owned("product", ("shop", "p1"), AS_OF) == {"sold": 2}
+    with pytest.raises(StoreError, match=r"product(.|\n)*Hint: make it anew"):
+        plane.owned("product", ("shop", "p0"), AS_OF)
+    rebuild(plane, History(order_lines=lines[1:]))
+    assert plane.owned("product", ("shop", "p0"), AS_OF) == {"sold": 1}
+
+
 def test_what_was_damaged_is_told_and_never_guessed() -> None:
     state = MemoryState()
     plane = plane_of(*counts(7, None), state=state)

@@ -30,8 +30,8 @@ HANDS = hands(POOL, 48)
 
 
 def few(examples: int) -> pytest.MarkDecorator:
-    """Some examples in every run, and forty times as many in the slow one."""
-    return pytest.mark.parametrize("examples", [examples, pytest.param(40 * examples, marks=pytest.mark.slow)])
+    """Some examples in every run, and five times as many in the slow one."""
+    return pytest.mark.parametrize("examples", [examples, pytest.param(5 * examples, marks=pytest.mark.slow)])
 
 
 def holds(examples: int, *strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], None]:

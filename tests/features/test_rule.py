@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +17,27 @@ from coterie.store import sql
 from coterie.store.sql import alias, column, exp, whole
 from coterie.store.warehouse import Warehouse
 
-TEXTS = ("", "a", "B", "b", "ä", "it's", '"', "\\", "ab", "🛒")
+TEXTS = (
+    "",
+    " ",
+    "a",
+    "A",
+    "B",
+    "b",
+    "ä",
+    "a\u0308",
+    "ß",
+    "it's",
+    '"',
+    "\\",
+    "%",
+    "_",
+    "ab",
+    "nan",
+    "NULL",
+    "🛒",
+    "\uffff",
+)
 INTEGERS = (-(2**63) + 1, -(2**62), -1, 0, 1, 2, 2**31, 2**53, 2**53 + 1, 2**62, 2**63 - 1)
 FLOATS = (-1e300, -0.5, 0.0, -0.0, 0.1, 1.0, 1e-300, 2.5e10, 1 / 3, 2.0**53, 2.0**63, 1.7976931348623157e308)
 TRUTHS = (True, False)
@@ -25,8 +46,10 @@ ASKED = {**VALUES, "i": INTEGERS + FLOATS, "f": INTEGERS + FLOATS}  # whole numb
 SCHEMA = pa.schema([("t", pa.string()), ("i", pa.int64()), ("f", pa.float64()), ("b", pa.bool_())])
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 
+HELD = {**VALUES, "i": (-(2**63), *INTEGERS), "f": (*FLOATS, math.inf, -math.inf, math.nan)}  # what facts have besides
+
 rows = st.lists(
-    st.fixed_dictionaries({name: st.sampled_from((None, *values)) for name, values in VALUES.items()}), max_size=20
+    st.fixed_dictionaries({name: st.sampled_from((None, *values)) for name, values in HELD.items()}), max_size=20
 )
 
 
@@ -54,6 +77,8 @@ def rules() -> st.SearchStrategy[Rule]:
 
 
 def answers(warehouse: Warehouse, chosen: list[Rule], data: list[dict[str, Any]]) -> list[dict[str, bool]]:
+    # what is no number is missing: it is collected as null, so that no table has NaN
+    data = [{name: None if value != value else value for name, value in row.items()} for row in data]
     numbered = pa.Table.from_pylist(data, schema=SCHEMA).append_column("n", pa.array(range(len(data)), pa.int64()))
     with warehouse.temporary("rows", numbered):
         asked = [alias(rule.sql(), f"r{index}") for index, rule in enumerate(chosen)]

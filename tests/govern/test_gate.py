@@ -218,6 +218,16 @@ class TestRelease:
         assert released.rows["segment"].to_pylist() == [0, 0, 0]
         assert (released.withheld, released.groups_withheld) == (2, 1)
 
+    def test_totals_of_few_persons_are_withheld(self) -> None:
+        gate = a_gate(OPT_OUT, [(3, "objected", START, START)])
+        gate.release_totals(7, "sold", "marketing", members=alone(1, 2, 4))
+        # 2 and 5 were merged into 9: one person, with three keys
+        merged = pa.table({"person": [1, 2, 5, 9, 9], "subject": [1, 2, 5, 2, 5]})
+        merged = pa.concat_tables([merged, pa.table({"person": [2, 5], "subject": [5, 2]})])
+        for members in (alone(1, 2, 3), merged):
+            with pytest.raises(GateRefusedError, match="of fewer than 3 persons"):
+                gate.release_totals(7, "sold", "marketing", members=members)
+
     def test_every_doubt_is_a_no(self) -> None:
         gate, people = a_gate(), alone(1, 2, 3)
         rows = pa.table({"person": [1, 2, 3]})

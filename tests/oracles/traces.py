@@ -29,7 +29,8 @@ def traces(folder: Path, words: Iterable[str], subjects: Iterable[int], vault: V
     texts = [*words, *map(str, subjects)]
     marks = {text: [text.lower().encode(), text.lower().encode("utf-16-le")] for text in texts}
     for key in subjects:
-        marks[str(key)] += [key.to_bytes(8, "little"), key.to_bytes(8, "big")]
+        shifted = (key + (1 << 63)).to_bytes(8, "big")  # as keys that sort by number are written
+        marks[str(key)] += [key.to_bytes(8, "little"), key.to_bytes(8, "big"), shifted]
     found = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         for part, content in _contents(path, vault):

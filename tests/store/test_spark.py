@@ -111,6 +111,25 @@ def test_what_has_a_name_is_replaced_and_removed(spark: Spark) -> None:
 
 
 @pytest.mark.slow
+def test_the_relations_of_a_statement_are_let_go(spark: Spark) -> None:
+    spark.attach("facts", pa.table({"n": [1, 2]}))
+    before = {view.name for view in spark._session.catalog.listTables()}
+    relations = "WITH facts AS (SELECT n * 10 AS n FROM facts), more AS (SELECT n + 1 AS n FROM facts)"
+    tree = parse_one(f"{relations} SELECT facts.n, m.n AS m FROM facts, more AS m ORDER BY facts.n, m", read="duckdb")
+    rows = [{"n": 10, "m": 11}, {"n": 10, "m": 21}, {"n": 20, "m": 11}, {"n": 20, "m": 21}]
+    assert spark.query(tree).to_pylist() == rows
+    fails = parse_one(
+        "WITH a AS (SELECT n FROM facts) SELECT CAST(1 AS BIGINT) AS n FROM a, a AS b, gone", read="duckdb"
+    )
+    with pytest.raises(StoreError, match="TABLE_OR_VIEW_NOT_FOUND"):
+        spark.query(fails)
+    assert {view.name for view in spark._session.catalog.listTables()} == before
+    assert spark._session._jsparkSession.sharedState().cacheManager().isEmpty()
+    assert spark.query("SELECT n FROM facts ORDER BY n").to_pylist() == [{"n": 1}, {"n": 2}]
+    spark.drop("facts")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     [

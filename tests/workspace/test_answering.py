@@ -20,7 +20,9 @@ from pyarrow import csv
 
 import coterie
 from coterie import Mapping, Workspace
-from coterie.errors import ConfigError, GateRefusedError, ParameterError
+from coterie.errors import ConfigError, GateRefusedError, ParameterError, ShopLockedError
+from coterie.features.online import Plane
+from coterie.features.shelf import Shelf
 from coterie.govern.consent import CONSENTS
 from coterie.govern.holders import unowned
 from coterie.ops.runs import RUNS
@@ -28,6 +30,8 @@ from coterie.profiles.identity import Identity
 from coterie.profiles.rules import IdentityRules
 from coterie.schema import utc_now
 from coterie.store.ledger import SqliteLedger
+from coterie.workspace import answering
+from coterie.workspace.tiles import Tiles
 from oracles.traces import traces
 
 BASES = {
@@ -486,6 +490,7 @@ KILL = """
 import os, sys
 import coterie
 from coterie.features.online import Plane
+from coterie.features.shelf import Shelf
 shop = coterie.open({shop!r})
 done = getattr(Plane, {method!r})
 def dying(self, *arguments, **named):
@@ -537,12 +542,167 @@ def test_damaged_tiles_are_made_anew(opened: Callable[[], Workspace], tmp_path: 
     assert shop.forget("customer_id=c1").verified
 
 
+def test_after_a_large_import_the_facts_answer_until_it_is_kept_up(
+    shop: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "_LONG", 20)
+    said = shop.profile("customer_id=c1", as_of=LATE)
+    assert (said.online, said.hint) == (False, "`coterie keep-up` makes everybody's answer ready.")
+    assert differences(shop, online=False, only=EVERYBODY[:4], features=None) == []
+
+    class Impatient:
+        def step(self, name: str, done: int, total: int | None = None) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shop.keep_up(progress=Impatient())
+    assert shop.profile("customer_id=c1", as_of=LATE) == said  # broken off, it has changed nothing
+    assert {*shop.keep_up()} == {"events", "order_lines", "traits"}
+    assert shop.keep_up() == {}
+    ready = shop.profile("customer_id=c1", as_of=LATE)
+    assert (ready.online, ready.hint, ready.missing) == (True, None, said.missing)
+    assert ready.values == pytest.approx(said.values)
+    assert differences(shop) == []
+    shop.record("web", [view(number) for number in range(70, 73)])
+    assert shop.profile("customer_id=c1").online
+    assert caught_up(shop) == []
+
+
+def test_a_small_import_beside_many_facts_is_taken_in_at_once(
+    shop: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "_LONG", 20)
+    shop.keep_up()
+    more = [(f"m{n}", f"m{n}", "s2", f"c{n}", f"p{n}@shop.example", "1", "9.90", "2026-02-02 10:00") for n in range(9)]
+    orders(tmp_path / "files", "orders-2.csv", more)
+    shop.ingest(Mapping.of(MAPPING), tmp_path / "files")
+    assert shop.profile("customer_id=c1", as_of=LATE).online
+    csv.write_csv(pa.table({"sku": ["s1"], "category": ["toys"]}), tmp_path / "files" / "products-2.csv")
+    shop.ingest(Mapping.of(MAPPING), tmp_path / "files")
+    assert not shop.profile("customer_id=c1", as_of=LATE).online  # whom may a product not touch?
+    shop.keep_up()
+    assert differences(shop) == []
+
+
+def test_a_place_that_cannot_be_used_stops_nothing(opened: Callable[[], Workspace], tmp_path: Path) -> None:
+    shop = opened()
+    place = tmp_path / "shop" / "state"
+    place.write_text("in the way")
+    said = shop.profile("customer_id=c1", as_of=LATE)
+    assert not said.online
+    assert "cannot be used" in str(said.why)
+    assert shop.record("web", [view(81)]).accepted == 1
+    place.unlink()
+    assert differences(opened(), utc_now()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["update", "replay", "erase", "change", "_know"])
+def test_a_place_that_vanishes_while_it_is_written(
+    opened: Callable[[], Workspace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    shop = opened()
+    assert differences(shop) == []
+    more = [(f"m{n}", f"m{n}", "s2", f"c{n}", f"p{n}@shop.example", "1", "9.90", "2026-02-02 10:00") for n in range(3)]
+    orders(tmp_path / "files", "orders-2.csv", more)
+    receipt = shop.ingest(Mapping.of(MAPPING), tmp_path / "files")
+    if method in ("replay", "erase"):
+        assert differences(shop) == []
+    elif method != "update":
+        shutil.rmtree(tmp_path / "shop" / "state")
+    owner = {"change": Shelf, "_know": Tiles}.get(method, Plane)
+    done = getattr(owner, method)
+
+    def losing(self: Any, *arguments: Any, **named: Any) -> Any:
+        shutil.rmtree(tmp_path / "shop" / "state", ignore_errors=True)
+        return done(self, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, losing)
+        match method:
+            case "update" | "change" | "_know":
+                shop.profile("customer_id=c1", as_of=LATE)
+            case "replay":
+                shop.undo_import(next(file.import_id for file in receipt.files if file.file == "orders-2.csv"))
+            case "erase":
+                shop.forget("customer_id=c5")
+    assert differences(shop) == []
+
+
+def test_a_clock_that_is_set_back(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.record("web", [view(91, "c2")])
+    earlier = datetime(2025, 10, 1)
+    monkeypatch.setattr(answering, "utc_now", lambda: earlier)
+    back = shop.profile("customer_id=c2", features=SOME)
+    assert (back.online, back["product_views_30d"]) == (False, 0)
+    assert back == shop.profile("customer_id=c2", as_of=earlier, features=SOME)
+    assert differences(shop, earlier, online=None, only=["customer_id=c2", "customer_id=c3"]) == []
+
+
+@pytest.mark.slow
+def test_what_another_process_has_learnt_counts_at_once(
+    opened: Callable[[], Workspace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = opened()
+    assert shop.profile("customer_id=c1").online
+    with coterie.open(tmp_path / "shop") as other:
+        said = {"mail": ["p1@shop.example"], "purpose": ["personalisation"], "choice": ["withdrawn"], "words": ["call"]}
+        csv.write_csv(pa.table(said | {"at": ["2026-03-01 10:00:00"]}), tmp_path / "files" / "choices-2.csv")
+        other.ingest(Mapping.of(MAPPING), tmp_path / "files")
+        with pytest.raises(GateRefusedError, match="withdrawn"):
+            shop.profile("customer_id=c1")
+        other.record("web", [view(95, "c2")])
+        assert number(shop.profile("customer_id=c2", features=["product_views_30d"])["product_views_30d"]) == 1
+        only = {"segmentation": BASES["segmentation"]}
+        other.ingest("segment", tmp_path / "files" / "web", source="web", lawful_basis=only)
+        assert shop.profile("customer_id=c2").values.get("product_views_30d", 0) == 0  # its basis is gone
+    assert differences(shop, utc_now(), only=EVERYBODY[2:], features=SOME[:-2]) == []
+
+
+READ = """
+import sys
+import coterie
+from datetime import datetime
+with coterie.open({shop!r}) as shop:
+    seen = [shop.profile("customer_id=c2", features=["product_views_30d"])["product_views_30d"] for _ in range(25)]
+print(seen == sorted(seen), seen[-1] > 0)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_ask_while_a_third_records(opened: Callable[[], Workspace], tmp_path: Path) -> None:
+    shop = opened()
+    shop.record("web", [view(100, "c2")])
+    script = READ.format(shop=str(tmp_path / "shop"))
+    command = [sys.executable, "-c", script]
+    readers = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    recorded = 1
+    while any(reader.poll() is None for reader in readers) and recorded < 60:
+        try:
+            shop.record("web", [view(100 + recorded, "c2")])
+        except ShopLockedError:
+            continue  # a reader brings the tiles up to date
+        recorded += 1
+        found = shop.profile("customer_id=c2", features=["product_views_30d"])
+        assert found["product_views_30d"] == recorded
+    for reader in readers:
+        out, errors = reader.communicate(timeout=120)
+        assert (out.strip(), reader.returncode) == ("True True", 0), errors
+    assert differences(shop, utc_now()) == []
+
+
 @pytest.mark.slow
 def test_complete_journey_is_answered_as_it_is_built(complete_journey_folder: Path, tmp_path: Path, keys: Path) -> None:
     with coterie.open(tmp_path / "shop", create=True, currency="USD", timezone="America/New_York") as shop:
         bases = BASES | {"marketing": "consent: a test"}
         shop.ingest("complete_journey", complete_journey_folder, lawful_basis=bases)
         as_of = datetime(2018, 1, 5)
+        at_once = [shop.profile(f"customer_id={household}", as_of=as_of) for household in (1, 8)]
+        assert not any(said.online for said in at_once)
+        assert shop.keep_up()["order_lines"] > 1_000_000
+        for household, said in zip((1, 8), at_once, strict=True):
+            kept = shop.profile(f"customer_id={household}", as_of=as_of)
+            assert kept.values == pytest.approx(said.values, rel=1e-9, abs=1e-12)
         built = shop.build(as_of, purpose="personalisation").table.to_pylist()
         by_person = {row["person"]: row for row in built}
         wrong, met = [], 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -20,12 +21,20 @@ import pytest
 from typer.testing import CliRunner
 
 import coterie
-from coterie import Workspace
+from coterie import Mapping, Workspace
 from coterie.cli import app
-from coterie.errors import DataError, EmptyShopError, MissingColumnError, ParameterError
+from coterie.cli.reading import read_spine
+from coterie.errors import (
+    DataError,
+    EmptyShopError,
+    GateRefusedError,
+    MissingColumnError,
+    ParameterError,
+    UnreadableSourceError,
+)
 from coterie.features import published
 from coterie.features.aggregation import Aggregation
-from coterie.features.catalog import CATALOG
+from coterie.features.catalog import CATALOG, CATALOGS
 from coterie.features.combination import Combination
 from coterie.features.feature import ORDER_LINE, Feature, Window
 from coterie.features.outcome import churned, future_spend
@@ -300,3 +309,93 @@ def test_the_command_builds_for_the_rows_of_a_file(copied: Path, tmp_path: Path)
             (tmp_path / name).write_text(content, "utf-8")
         done = CliRunner().invoke(app, ["build", *options, "--spine", str(tmp_path / name)], catch_exceptions=True)
         assert done.exit_code != 0
+
+
+def test_goods_are_built_by_name_and_leave_the_shop(shop: Workspace, tmp_path: Path) -> None:
+    named = shop.build(SUMMER, per="product", features=["lines_sold_30d"])
+    assert named.table.equals(shop.build(SUMMER, features=CATALOGS["product"].select(["lines_sold_30d"])).table)
+    every = shop.build(SUMMER, per="category")
+    assert {*every.columns, *every.missing} == set(CATALOGS["category"].names)
+    with pytest.raises(ParameterError, match="no feature 'lines_sold_30d' of a person, but there is one of product"):
+        shop.build(SUMMER, features=["lines_sold_30d"])
+    with pytest.raises(ParameterError, match="per must be one of person, product"):
+        shop.build(SUMMER, per="shelf")
+    wrong: Any
+    for wrong in ("orders", [42]):
+        with pytest.raises(ParameterError, match="a list of names and definitions"):
+            shop.build(SUMMER, features=wrong)
+    with pytest.raises(ParameterError, match="outcomes must be a list"):
+        shop.build(SUMMER, features=["orders"], outcomes="churned_30d")
+    # of a spine's columns only those that name a product leave: nobody can say what the others tell of whom
+    sold = named.table["product_id"].to_pylist()[:2]
+    spine = pl.DataFrame({"product_id": sold, "buyer": ["a@shop.example", "b@shop.example"]})
+    asked = shop.build(SUMMER, per="product", spine=spine, features=["lines_sold_30d"])
+    out = shop.write(asked, tmp_path / "sold.parquet", purpose="segmentation")
+    assert pq.read_table(out).column_names == ["source", "product_id", "as_of", "lines_sold_30d"]
+    with pytest.raises(GateRefusedError, match="no column 'person'"):
+        shop.write(named.table, tmp_path / "no.parquet", purpose="segmentation")
+    with pytest.raises(GateRefusedError, match="built for personalisation"):
+        shop.write(dataclasses.replace(named, purpose="personalisation"), out, purpose="segmentation")
+
+
+def test_the_command_builds_features_of_goods_by_name(copied: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sold.parquet"
+    options = ["build", "--shop", str(copied), "--as-of", SUMMER, "--per", "product"]
+    done = CliRunner().invoke(app, [*options, "--features", "lines_sold", "--out", str(out), "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["people"] is None
+    assert pq.read_table(out).column_names == ["source", "product_id", "as_of", "lines_sold"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "it is empty"),
+        (b"customer_id,as_of\nc\xe9,2025-08-01\n", "not in UTF-8"),
+        (b"customer_id,as_of,note\nc1,2025-08-01,\xe9\n", "not in UTF-8"),
+        (b"customer_id,as_of\nc1,2025-08-01,7\n", "a row has 3 values, and the first line has 2"),
+    ],
+)
+def test_a_file_of_rows_that_cannot_be_read_is_told(tmp_path: Path, content: bytes, told: str) -> None:
+    (tmp_path / "rows.csv").write_bytes(content)
+    with pytest.raises(UnreadableSourceError, match=told):
+        read_spine(tmp_path / "rows.csv")
+
+
+def test_a_file_of_rows_may_have_semicolons_and_gaps(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("customer_id;category;as_of\n0042;NA;\n", "utf-8")
+    row = {"customer_id": "0042", "category": "NA", "as_of": None}
+    assert read_spine(tmp_path / "rows.csv").to_pylist() == [row]
+
+
+def test_a_spine_without_rows_is_told(shop: Workspace) -> None:
+    with pytest.raises(EmptyShopError, match="The spine has no rows"):
+        shop.build(SUMMER, spine=pl.DataFrame({"customer_id": pl.Series([], dtype=pl.String)}), features=["orders"])
+
+
+def test_a_shop_of_clicks_alone_has_a_newest_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "clicks.csv").write_text("id,visitor,item,at\n1,v,a,2026-01-01\n2,v,a,2026-01-02\n", "utf-8")
+    mapping = Mapping.of(
+        {
+            "source": "site",
+            "lawful_basis": {"segmentation": "legitimate interest: we group visitors by what they look at"},
+            "read": [
+                {
+                    "file": "clicks.csv",
+                    "to": "event",
+                    "kind": "Product Viewed",
+                    "id": ["id"],
+                    "identify": {"anonymous_id": "visitor"},
+                    "fields": {"product_id": "item", "occurred_at": "at"},
+                }
+            ],
+        }
+    )
+    with coterie.open(tmp_path / "shop", create=True) as clicks:
+        clicks.ingest(mapping, tmp_path)
+        built = clicks.build(per="product", features=["views_7d"])
+        assert built.as_of == datetime(2026, 1, 2)
+        assert built.table["views_7d"].to_pylist() == [2]
+        with pytest.raises(EmptyShopError, match="bought"):
+            clicks.build(features=["product_views_7d"])

@@ -1,4 +1,4 @@
-"""The command that answers what one customer is like now."""
+"""The commands that answer what one customer is like now, and keep the answers ready."""
 
 from __future__ import annotations
 
@@ -34,3 +34,17 @@ def profile(
         from coterie.cli.words import profile_table
 
         profile_table(screen, found)
+
+
+@app.command()
+def keep_up(shop: Shop = HERE, as_json: AsJson = False) -> None:
+    """Make what `profile` answers from ready after a large import. Ctrl-C is safe: answers stay right without it."""
+    screen = Screen(as_json=as_json)
+    with open_shop(shop) as workspace, screen.progress() as progress:
+        taken = workspace.keep_up(progress=progress)
+    if as_json:
+        screen.answer(taken)
+    elif taken:
+        screen.lines([f"{name}: {count:,} rows taken in" for name, count in taken.items()])
+    else:
+        screen.lines(["Everything is ready already."])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coterie.cli.frame import HERE, AsJson, Shop, app, open_shop
+from coterie.cli.frame import HERE, AsJson, Per, Shop, app, open_shop
 from coterie.cli.screen import Screen
 from coterie.errors import UsageError
 
@@ -19,9 +19,7 @@ def features(
     name: Annotated[
         str | None, typer.Argument(help="Show the exact definition of this feature; without it, all are listed.")
     ] = None,
-    per: Annotated[
-        str, typer.Option(help="Whom or what they are about: person, product, category …, person-category …")
-    ] = "person",
+    per: Per = "person",
     missing: Annotated[bool, typer.Option("--missing", help="Only those that the data do not allow, and why.")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="With a name: print the statement that works it out.")] = False,
     shop: Shop = HERE,
@@ -61,15 +59,17 @@ def _one(screen: Screen, entry: Entry) -> None:
 
 
 def _listed(screen: Screen, entries: list[Entry], *, missing: bool) -> None:
-    """Print the features, and how many of them can be built."""
-    from coterie.features.wording import window
-
-    rows = []
+    """Print the features, theme by theme, and how many of them can be built."""
+    rows: list[tuple[str, str, str, str]] = []
+    theme = ""
     for each in entries:
+        here = "Your own" if each.own else each.theme
+        if here != theme:
+            rows += [("", "", "", "")] * bool(rows) + [(here.upper(), "", "", "")]
+            theme = here
         one = each.feature
-        last = each.missing or "yes"
-        rows.append((one.name, one.title, one.meaning, one.unit, window(one), last))
-    screen.table(("feature", "title", "meaning", "unit", "window", "can be built"), rows)
+        rows.append((one.name, one.meaning, one.unit, each.missing or "yes"))
+    screen.table(("feature", "meaning", "unit", "can be built"), rows)
     lacking = sum(each.missing is not None for each in entries)
     if missing:
         screen.lines([f"{lacking} features cannot be built."])

@@ -27,6 +27,7 @@ AsOf = Annotated[
     typer.Option(help="The moment whose past is read: a date (start of that day in the shop's time zone) or a time."),
 ]
 Identifier = Annotated[str, typer.Argument(help="One identifier, as kind=value, such as customer_id=1234.")]
+Per = Annotated[str, typer.Option(help="Whom or what they are about: person, product, category …, person-category …")]
 HERE = Path(".")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from coterie.cli.frame import HERE, AsJson, AsOf, Shop, app, open_shop
+from coterie.cli.frame import HERE, AsJson, AsOf, Per, Shop, app, open_shop
 from coterie.cli.reading import read_spine
 from coterie.cli.screen import Screen
 
@@ -45,11 +45,12 @@ def build(
     outcomes: Annotated[
         str | None, typer.Option(help="Labels of the days after, such as churned_90d,future_spend_30d.")
     ] = None,
+    per: Per = "person",
     spine: Annotated[
         Path | None,
         typer.Option(
             help="A CSV or Parquet file with the rows that are wanted: a column person or an identifier such as "
-            "customer_id, and as_of unless that is an option."
+            "customer_id (or what names a product, a category …), and as_of unless that is an option."
         ),
     ] = None,
     engine: Annotated[
@@ -58,7 +59,7 @@ def build(
     out: Annotated[Path | None, typer.Option(help="Write the table to this Parquet file as well.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build features, for everybody who may be processed or for the rows of a file."""
+    """Build features: of everybody who may be processed, of products, categories …, or of the rows of a file."""
     screen = Screen(as_json=as_json)
     rows = read_spine(spine) if spine is not None else None
     with open_shop(shop) as workspace, screen.progress() as progress:
@@ -66,12 +67,13 @@ def build(
             as_of or None,
             features=_names(features) or None,
             outcomes=_names(outcomes),
+            per=per,
             spine=rows,
             engine=engine.value,
             progress=progress,
         )
         if out is not None:
-            workspace.write(built.frame("pyarrow"), out, purpose="segmentation")
+            workspace.write(built, out, purpose="segmentation")
     if as_json:
         screen.answer(built.to_json())
     else:

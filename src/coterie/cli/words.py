@@ -175,7 +175,7 @@ def feature_table(screen: Screen, built: FeatureTable) -> None:
         screen.say(f"  not built: {name} ({why})")
     again = ", read back from an earlier run" if built.reused else ""
     for reason, number in built.refused.items() if built.given is not None else ():
-        screen.say(f"  left out: {count(number)} rows ({reason})")
+        screen.say(f"  left out: {count(number)} {'row' if number == 1 else 'rows'} ({reason})")
     told = built.to_json()
     what = "people" if told["rows"] == told["people"] else "rows"
     when = f"as of {built.as_of:%Y-%m-%d %H:%M} UTC" + (
@@ -197,6 +197,8 @@ def profile_table(screen: Screen, found: ProfileNow) -> None:
     screen.lines([f"As of {found.as_of:%Y-%m-%d %H:%M} UTC."])
     if found.why:
         screen.say(f"Computed from the facts: {found.why}.")
+    if found.hint:
+        screen.say(f"Hint: {found.hint}")
 
 
 def segment_table(screen: Screen, made: Segmentation) -> None:

@@ -20,7 +20,7 @@ from coterie.features.buckets import Bucket, buckets, joined
 from coterie.features.combination import Declared, parts_of
 from coterie.features.feature import OWNERS, Feature, relation
 from coterie.features.outcome import Outcome, check_observed, observed_until
-from coterie.features.spine import Spine
+from coterie.features.spine import Spine, among_subjects
 from coterie.features.statement import statement
 from coterie.features.versions import OF_PRODUCT, shelved
 from coterie.progress import SILENT, Progress
@@ -124,9 +124,13 @@ def table(
         if len(split) > 1 and any(set(OF_PRODUCT) & (part.columns | set(part.owner)) for part in parts):
             goods = engine.query(shelved())
             asked = replace(asked, shelf=shown.enter_context(engine.temporary(f"shelf_{uuid4().hex}", goods)))
+        tree = None
         for bucket in split:
-            tree = statement(features, replace(asked, subjects=bucket.subjects))
-            lint(tree)
+            if tree is None or bucket.subjects is None:
+                tree = statement(features, replace(asked, subjects=bucket.subjects))
+                lint(tree)
+            else:  # the same statement of other subjects
+                among_subjects(tree, bucket.subjects)
             with engine.temporary(name, numbered if len(split) == 1 else numbered.take(pa.array(bucket.positions))):
                 answers.append(_answer(engine, tree, schema(features)))
             progress.step("features", sum(answer.num_rows for answer in answers), rows.num_rows)

@@ -40,6 +40,11 @@ class Cache:
         """Whether the state was made under another fingerprint, or not to its end."""
         return not self._fits(self.state.get([_HEADER])[0])
 
+    @property
+    def made(self) -> bytes | None:
+        """The header of the state: another one once it was cleared, lost or made anew; None of an empty one."""
+        return self.state.get([_HEADER])[0]
+
     def get(self, keys: list[bytes]) -> list[bytes | None]:
         """Read keys; only inside of ``done``, which notices when the state was made anew since the last time."""
         header, *found = self.state.get([_HEADER, *keys])
@@ -77,18 +82,25 @@ class Cache:
                 self._header = bytes(len(self.fingerprint)) + os.urandom(_TOKEN)
                 self.state.put({_HEADER: self._header})
                 make()
+                self.get([])
                 header = self.fingerprint + os.urandom(_TOKEN)
                 self.state.put({_HEADER: header}, mark)
                 self._header = header
-            except BaseException:
+            except BaseException as error:
                 self._forget()
                 self._header = None  # what is there is not to be read
+                if isinstance(error, _MadeAnewError):
+                    raise StoreError("The state was removed while it was made.", hint="make it anew.") from None
                 raise
 
     def remove(self, keys: list[bytes]) -> None:
-        """Remove keys, whatever made them."""
+        """Remove keys, whatever made them; whoever has read them, in whichever process, reads anew."""
         with self._turn:
-            self.state.put(dict.fromkeys(keys))
+            values: dict[bytes, bytes | None] = dict.fromkeys(keys)
+            header = self.state.get([_HEADER])[0]
+            if header is not None:
+                values[_HEADER] = header[: len(self.fingerprint)] + os.urandom(_TOKEN)
+            self.state.put(values)
 
     def _fits(self, header: bytes | None) -> bool:
         return header is None or header[: len(self.fingerprint)] == self.fingerprint

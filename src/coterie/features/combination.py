@@ -95,7 +95,8 @@ class Combination:
                 owner, "parts", f"{self.left.per} and {self.right.per}", "about the same (per) on both sides"
             )
         if self.operation == "difference" and {self.left.unit, self.right.unit} != {self.unit}:
-            raise ParameterError.of(owner, "unit", self.unit, f"that of its parts, {self.left.unit}")
+            given = f"{self.unit} for {self.left.unit} less {self.right.unit}"
+            raise ParameterError.of(owner, "unit", given, "that of its parts, one for both")
 
     @property
     def per(self) -> str:

@@ -19,12 +19,13 @@ Several conditions in one table hold together.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import reduce
 from typing import Any
 
 from coterie.errors import ParameterError
+from coterie.features.feature import ORDER_LINE, relation
 from coterie.features.rule import And, Compare, In, Missing, Not, Or, Rule
 
 _NUMBER = re.compile(r"(=|!=|<=|>=|<|>)\s*(-?\d+(?:\.\d+)?)")
@@ -73,12 +74,19 @@ def _condition(name: str, value: Any, columns: Mapping[str, type]) -> Rule:
         rules = tuple(read(each, columns) for each in value)
         return Or(rules) if name == "any" else And(rules)
     if name not in columns:
-        near = get_close_matches(name, columns, 1)
-        hint = f"did you mean {near[0]}?" if near else None
         raise ParameterError(
-            f"There is no column {name!r}; allowed are {', '.join(columns)}, and not, any, all.", hint=hint
+            f"There is no column {name!r}; allowed are {', '.join(columns)}, and not, any, all.",
+            hint=instead(name, columns),
         )
     return _of_column(name, value, columns[name])
+
+
+def instead(name: str, columns: Iterable[str]) -> str | None:
+    """Return what may have been meant by a column that facts do not have."""
+    if name in relation(ORDER_LINE).columns:
+        return f"lines have it: on = {ORDER_LINE!r}.".replace("'", '"')
+    near = get_close_matches(name, list(columns), 1)
+    return f"did you mean {near[0]}?" if near else None
 
 
 def _of_column(name: str, value: Any, kind: type) -> Rule:

@@ -233,7 +233,8 @@ def _arguments(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("value", "over"):
         if (column := written.get(key)) is not None and column not in columns:
             raise ParameterError(
-                f"{key} must be one of {', '.join(columns)}, got {column!r}.", hint=_near(str(column), columns)
+                f"{key} must be one of {', '.join(columns)}, got {column!r}.",
+                hint=conditions.instead(str(column), columns),
             )
     rules = {key: conditions.read(written[key], columns) for key in ("where", "of") if key in written}
     aggregation = Aggregation(kind, rules.get("of"), written.get("over"), written.get("half_life"))
@@ -269,10 +270,19 @@ def _combination(name: str, written: Any, own: Mapping[tuple[str, str], Declared
     if not isinstance(names, list) or len(names) != 2 or not all(isinstance(each, str) for each in names):
         raise ParameterError(f"{operation} must be a list of the names of two features, got {names!r}.")
     left, right = (_part(each, per, own) for each in names)
-    unit = keys.get("unit") or (left.unit if operation == "difference" else "share")
+    unit = keys.get("unit") or _unit(operation, left, right)
     words = {"ratio": "{} over {}", "remainder": "1 - {} over {}", "difference": "{} less {}"}[operation]
     meaning = keys.get("meaning") or f"{words.format(left.name, right.name)}.".capitalize()
     return Combination(name, operation, left, right, unit, _title(name, keys), meaning, _otherwise(keys))
+
+
+def _unit(operation: str, left: Feature, right: Feature) -> str:
+    """Return the natural unit of a combination: money over a count is money, like over like is a share."""
+    if operation == "difference":
+        return left.unit
+    if operation == "ratio" and left.unit == "money" and right.unit in ("count", "number"):
+        return "money"
+    return "share" if left.unit == right.unit or operation == "remainder" else "number"
 
 
 def _part(name: str, per: str, own: Mapping[tuple[str, str], Declared]) -> Feature:

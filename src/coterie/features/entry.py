@@ -12,7 +12,7 @@ from coterie.errors import ParameterError
 from coterie.features.feature import BANDS, EVENT, ORDER, ORDER_LINE, TRAIT, relation
 from coterie.features.shelf import Shelf
 from coterie.features.versions import BEGINNING, OF_PRODUCT
-from coterie.store.sql import SECOND
+from coterie.store.sql import DAY, HOUR, SECOND
 
 TABLES = ("order_lines", "events", "traits")
 _ALWAYS = {
@@ -62,6 +62,7 @@ class Entries:
     def __init__(self, reads: Mapping[str, frozenset[str]], shelf: Shelf, timezone: ZoneInfo, exponent: int) -> None:
         self._reads, self._shelf, self._zone = reads, shelf, timezone
         self._bands = [(float(bound * 10**exponent), words) for bound, words in reversed(BANDS)]
+        self._offsets: dict[int, int] = {}  # UTC day → offset of the local clock
         self._prepare = {on: self._prepared(on) for on in reads}
 
     def columns(self, table: str) -> frozenset[str]:
@@ -145,10 +146,24 @@ class Entries:
         return found
 
     def _clock(self, row: dict[str, Any], occurred: int) -> None:
-        utc = _EPOCH + timedelta(microseconds=occurred)
-        local = utc.replace(tzinfo=UTC).astimezone(self._zone)
-        day = local.toordinal() - _DAY_ZERO
-        row["local_day"], row["weekday"], row["hour"] = day, (day + 3) % 7, local.hour
+        date = occurred // DAY
+        offset = self._offsets.get(date)
+        if offset is None:  # one for the whole day, unless clocks are changed on it
+            offset = self._offset(date * DAY)
+            if offset != self._offset(date * DAY + DAY - 1):
+                offset = self._offset(occurred)
+            else:
+                if len(self._offsets) >= _DAYS:
+                    self._offsets.clear()
+                self._offsets[date] = offset
+        day, rest = divmod(occurred + offset, DAY)
+        row["local_day"], row["weekday"], row["hour"] = day, (day + 3) % 7, rest // HOUR
+
+    def _offset(self, moment: int) -> int:
+
+        utc = _EPOCH + timedelta(microseconds=min(max(moment, _FIRST), _LAST))
+        ahead = utc.replace(tzinfo=UTC).astimezone(self._zone).utcoffset() or timedelta()
+        return (ahead.days * 86_400 + ahead.seconds) * SECOND + ahead.microseconds
 
     def _shelved(self, row: dict[str, Any], occurred: int) -> None:
         values = self._shelf.at(row["source"], row.get("product_id"), occurred)
@@ -163,7 +178,10 @@ class Entries:
 
 
 _OF_LINES = {ORDER_LINE, ORDER, "Order Refunded", "Order Cancelled"}
-_DAY_ZERO = _EPOCH.toordinal()
+_DAYS = 20_000  # days whose offset is remembered
+_MARGIN = 2 * DAY  # no zone is further away from UTC
+_FIRST = (datetime.min - _EPOCH) // timedelta(microseconds=1) + _MARGIN
+_LAST = (datetime.max - _EPOCH) // timedelta(microseconds=1) - _MARGIN
 
 
 def order_key(source: str, order: str, lines: int) -> bytes:

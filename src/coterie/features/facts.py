@@ -172,7 +172,7 @@ class Facts:
         if not self.future and not self.spine.single:
             chosen.append(alias(available, "available"))
         if self.read & set(CLOCK):
-            chosen.append(alias(sql.local(column("occurred_at"), self.spine.timezone), "clock"))
+            chosen.append(alias(sql.local(column("occurred_at"), self.spine.timezone, until), "clock"))
         return exp.select(*chosen).from_(named(self.table)).where(*conditions, *self.spine.counts())
 
     def _rows(self) -> Expression:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +13,7 @@ from coterie.features.aggregation import GROUPED
 from coterie.features.combination import Declared, parts_of
 from coterie.features.feature import Feature, Window, relation
 from coterie.features.partial import Cell, Partial
-from coterie.features.rule import Rule
+from coterie.features.rule import And, Rule
 from coterie.features.tiles import Column, Stream, Tiles
 from coterie.store.sql import DAY
 
@@ -96,11 +96,12 @@ class _Draft:
         self.kinds = relation(on).columns
         self.reads: set[str] = set()
         self._layout = layout
-        self._conditions: dict[str, tuple[int, Callable[[dict[str, Any]], bool]]] = {}
+        self._tests: dict[str, tuple[int, Callable[[dict[str, Any]], bool]]] = {}
+        self._conditions: dict[frozenset[int], int] = {}
         self._columns: dict[tuple[Any, ...], Column] = {}
 
     def stream(self) -> Stream:
-        return Stream([condition for _, condition in self._conditions.values()], list(self._columns.values()))
+        return Stream([test for _, test in self._tests.values()], list(self._conditions), list(self._columns.values()))
 
     def slot(self, feature: Feature, kind: str, value: str | None = None, of: Rule | None = None) -> int:
         """Return where the total of a partial over a feature's window will be."""
@@ -119,27 +120,30 @@ class _Draft:
         return column.slots[window]
 
     def _condition(self, rules: list[Rule], known: tuple[str, ...]) -> int:
-        key = json.dumps([sorted(json.dumps(rule.to_json()) for rule in rules), known])
-        if key not in self._conditions:
-            self._conditions[key] = (len(self._conditions), _counts([rule.matches for rule in rules], known))
-        return self._conditions[key][0]
+        """Return the number of the condition that all of these hold, each of which is asked once a fact."""
+        tests = [self._test(json.dumps(["known", name]), _known(name)) for name in known]
+        tests += [self._test(json.dumps(rule.to_json()), rule.predicate()) for rule in _all(rules)]
+        return self._conditions.setdefault(frozenset(tests), len(self._conditions))
+
+    def _test(self, key: str, test: Callable[[dict[str, Any]], bool]) -> int:
+        return self._tests.setdefault(key, (len(self._tests), test))[0]
 
     def is_real(self, name: str | None) -> bool:
         """Tell whether a column has floating-point numbers."""
         return name is not None and self.kinds[name] is float
 
 
-def _counts(
-    rules: Sequence[Callable[[dict[str, Any]], bool]], known: tuple[str, ...]
-) -> Callable[[dict[str, Any]], bool]:
-    if not rules and not known:
-        return lambda row: True
-    if not rules and len(known) == 1:
-        [name] = known
-        return lambda row: row.get(name) is not None
-    if len(rules) == 1 and not known:
-        return rules[0]
-    return lambda row: all(row.get(name) is not None for name in known) and all(rule(row) for rule in rules)
+def _known(name: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda row: row.get(name) is not None
+
+
+def _all(rules: Iterable[Rule]) -> Iterator[Rule]:
+    """Return the rules without the conjunctions around them."""
+    for rule in rules:
+        if isinstance(rule, And):
+            yield from _all(rule.rules)
+        else:
+            yield rule
 
 
 def _partial(kind: str, half_life: float | None) -> Partial:

@@ -25,25 +25,25 @@ from coterie.errors import ParameterError, StoreError
 from coterie.features.cache import Cache
 from coterie.features.combination import Declared, parts_of
 from coterie.features.entry import Entries, Entry, Row, micros
-from coterie.features.feature import DEFINITION, OWNERS
+from coterie.features.feature import BANDS, DEFINITION, OWNERS
 from coterie.features.layout import Layout, Value
 from coterie.features.packing import applied, removed, unpacked
 from coterie.features.partial import Inexact
 from coterie.features.remaking import remade
 from coterie.features.shelf import Shelf
-from coterie.features.vocabulary import Vocabulary
+from coterie.features.vocabulary import WORDS, Vocabulary, others
 from coterie.progress import SILENT, Progress
 from coterie.store.ports import State
 
-LAYOUT = 1
+LAYOUT = 2
 """Rises when what is written in the state changes."""
 
 _PUT_OFF = b"\x04"
 _PERSON = b"\x10"
 _OWNER = b"\x20"
-_EPOCH = datetime(1970, 1, 1)
-_SIGN = 1 << 63
+_EPOCH, _SIGN = datetime(1970, 1, 1), 1 << 63
 _PERS = tuple(OWNERS)
+_BANDS = frozenset(words for _, words in BANDS)
 
 
 class Plane:
@@ -85,8 +85,8 @@ class Plane:
         names = [feature.name for feature in features]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise ParameterError.of("The online plane", "names", ", ".join(repeated), "different from each other")
-        if future := [feature.name for feature in features if feature.future]:
-            raise ParameterError.of("The online plane", "features", future[0], "of the past, not outcomes")
+        for future in [feature.name for feature in features if feature.future]:
+            raise ParameterError.of("The online plane", "features", future, "of the past, not outcomes")
         try:
             zone = ZoneInfo(timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -99,9 +99,12 @@ class Plane:
         self._cache.forget += [self._words.forget, self._shelf.forget]
         self._layouts = {per: Layout(of, self._words.number, self._words.text) for per, of in chosen.items() if of}
         reads: dict[str, set[str]] = {}
+        self._owners: dict[str, list[tuple[str, bool, tuple[str, ...]]]] = {}  # kind → whose its facts are, by what
         for per, layout in self._layouts.items():
+            owner = tuple(name for name in OWNERS[per] if name != "person")
             for on, columns in layout.reads.items():
-                reads.setdefault(on, set()).update(columns, set(OWNERS[per]) - {"person"})
+                reads.setdefault(on, set()).update(columns, owner)
+                self._owners.setdefault(on, []).append((per, owner != OWNERS[per], owner))
         self._entries = Entries({on: frozenset(names) for on, names in reads.items()}, self._shelf, zone, exponent)
 
     @property
@@ -115,6 +118,11 @@ class Plane:
         return self._cache.stale
 
     @property
+    def made(self) -> bytes | None:
+        """Which making of the state this is: another once it was lost or made anew; None while it is empty."""
+        return self._cache.made
+
+    @property
     def mark(self) -> bytes | None:
         """Up to where the state is complete, as the last write said; None when it is stale or nothing was said."""
         return None if self.stale else self._cache.state.mark()
@@ -124,10 +132,9 @@ class Plane:
 
         Parameters
         ----------
-        table
-            ``order_lines``, ``events`` or ``traits``.
-        rows
-            Rows in the canonical shape, each given once, in any order. All lines of an order come best in one call.
+        table, rows
+            ``order_lines``, ``events`` or ``traits``, and rows in its canonical shape, each given once, in any order.
+            All lines of an order come best in one call.
         mark
             Up to where the state is complete with these; written with them in one step.
 
@@ -148,7 +155,8 @@ class Plane:
     def undo(self, table: str, rows: Iterable[Row], mark: bytes | None = None) -> list[int]:
         """Take out facts that were put in, where that is exact; parameters and answer as for ``update``.
 
-        The subjects that are returned have to be replayed with the facts that are left.
+        The subjects that are returned have to be replayed with the facts that are left. A product or another owner
+        that is no person, of which it is not exact, is not answered any more until ``rebuild``.
         """
         given = list(rows)
         return self._cache.done(lambda: self._change(table, given, mark, removed))
@@ -204,16 +212,16 @@ class Plane:
         """
         state = self._cache.state
 
+        def put_in(per: str, packed: bytes | None, entries: list[Entry]) -> bytes:
+            return applied(self._layouts[per], packed, entries)
+
         def make() -> None:
             if products is not None:
                 state.put(self._shelf.change(products)[0])
-            for values in remade(facts, self._entries, self._gathered, self._applied, _is_personal, progress):
+            for values in remade(facts, self._entries, self._gathered, put_in, _is_personal, progress):
                 state.put(values | self._words.written())
 
         self._cache.made_anew(make, mark)
-
-    def _applied(self, per: str, packed: bytes | None, entries: list[Entry]) -> bytes:
-        return applied(self._layouts[per], packed, entries)
 
     def waiting(self) -> list[int]:
         """Return the subjects that have to be replayed before they are answered again, ascending."""
@@ -278,7 +286,7 @@ class Plane:
         subjects, as_of
             As for ``values``.
         owner
-            What it is, in the columns of ``OWNERS`` after the person: ``("shoes",)``, ``("shop", "p1")``.
+            What it is, in its columns of ``OWNERS``: ``("shoes",)``, ``("shop", "p1")``.
         """
         if not per.startswith("person-"):
             raise ParameterError.of("The online plane", "per", per, "a pair with a person")
@@ -290,10 +298,8 @@ class Plane:
 
         Parameters
         ----------
-        per
-            ``product``, ``category`` …
-        owner
-            What it is, in the columns of ``OWNERS``.
+        per, owner
+            ``product``, ``category`` … and which, in the columns of ``OWNERS``.
         as_of
             Naive UTC, not before any of its facts.
         """
@@ -301,13 +307,22 @@ class Plane:
             raise ParameterError.of("The online plane", "per", per, "something that is not about a person")
         return self._answered(per, [_OWNER + _owner(per, owner)], as_of)
 
-    def erase(self, subjects: Iterable[int]) -> None:
+    def erase(self, subjects: Iterable[int], words: Iterable[str] | None = None) -> None:
         """Forget all tiles of subjects, stale ones too. Their bytes are gone when the state has been compacted.
 
         What they did stays counted in features of products and other owners, until ``undo`` takes their facts out of
         these before, or ``rebuild``.
+
+        Parameters
+        ----------
+        words
+            All channels, products, campaigns … that are left in the facts: other words, which perhaps only these
+            subjects had, go with them, too. None leaves the words as they are.
         """
-        self._cache.remove([key for subject in subjects for key in self._keys_of(subject)])
+        keys = [key for subject in subjects for key in self._keys_of(subject)]
+        if words is not None:
+            keys += others(self._cache.state.items(WORDS), _BANDS | frozenset(words))
+        self._cache.remove(keys)
 
     def _change(self, table: str, rows: Iterable[Row], mark: bytes | None, change: Callable[..., bytes]) -> list[int]:
         entries = self._entries.of(table, rows)
@@ -331,16 +346,14 @@ class Plane:
         """Return the facts of each owner, under its key."""
         units: dict[tuple[str, bytes], list[Entry]] = {}
         for entry in entries:
-            for per, layout in self._layouts.items():
-                if entry.on not in layout.numbers:
-                    continue
-                begin, columns = (
-                    (_person(entry.subject), OWNERS[per][1:]) if per[:6] == "person" else (_OWNER, OWNERS[per])
-                )
-                owner = tuple([entry.row.get(name) for name in columns])
-                if None not in owner:
-                    key = begin + _owner(per, owner) if owner else begin
-                    units.setdefault((per, key), []).append(entry)
+            for per, personal, columns in self._owners.get(entry.on, ()):
+                key = _person(entry.subject) if personal else _OWNER
+                if columns:
+                    owner = tuple([entry.row.get(name) for name in columns])
+                    if None in owner:
+                        continue
+                    key += _owner(per, owner)
+                units.setdefault((per, key), []).append(entry)
         return units
 
     def _answered(self, per: str, keys: list[bytes], as_of: datetime) -> dict[str, Value]:
@@ -350,11 +363,16 @@ class Plane:
 
         def answer() -> dict[str, Value]:
             units = []
-            for packed in self._cache.get(keys):
+            for key, packed in zip(keys, self._cache.get(keys), strict=True):
                 if packed is None:
                     continue
                 if not packed:
-                    raise StoreError("A subject waits for its facts to be replayed.", hint="replay what is waiting.")
+                    hint = (
+                        "replay what is waiting."
+                        if key.startswith(_PERSON)
+                        else "make it anew from the facts: rebuild."
+                    )
+                    raise StoreError(f"A {per} waits for its facts to be put in again.", hint=hint)
                 units.append(unpacked(layout, packed))
             newest = max((tiles.newest for unit in units for tiles in unit.values()), default=moment)
             if newest > moment:

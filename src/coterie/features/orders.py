@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlglot import exp
 
@@ -50,12 +50,16 @@ class Orders(Facts):
             sums["lines"] = sql.count()
         return {**sums, **{name: exp.Min(this=column(name, "f")) for name in sorted(self.read & {"channel", "place"})}}
 
+    @property
+    def _until(self) -> datetime:
+        """The latest moment that the spine can reach."""
+        return self.spine.last + timedelta(microseconds=(self.windows[-1].length or 0) if self.future else 0)
+
     def _raw(self) -> exp.Select:
         """Return the rows that the spine can reach."""
         names = [name for name in self._sums() if name != "lines"]
         occurred, available = column("occurred_at"), column("available_at")
-        reach = timedelta(microseconds=(self.windows[-1].length or 0) if self.future else 0)
-        until = sql.moment(self.spine.last + reach)
+        until = sql.moment(self._until)
         conditions: list[Expression] = [exp.LTE(this=occurred, expression=until)]
         chosen = [*(column(name) for name in _KEY), *(column(name) for name in names), occurred]
         if not self.future:
@@ -86,7 +90,7 @@ class Orders(Facts):
         names = [*self.spine.keys, *_KEY, *self._sums()]
         timed = [*(column(name) for name in names), alias(sql.epoch(column("occurred_at")), "occurred")]
         if self.read & set(CLOCK):
-            timed.append(alias(sql.local(column("occurred_at"), self.spine.timezone), "clock"))
+            timed.append(alias(sql.local(column("occurred_at"), self.spine.timezone, self._until), "clock"))
         query = exp.select(*timed).from_(self._grouped().subquery("g"))
         wanted = [*self.spine.keys, *(name for name in self.columns if name != "gross")]
         chosen: list[Expression] = [column(name) for name in wanted]

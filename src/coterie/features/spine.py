@@ -127,5 +127,13 @@ class Spine:
 
     def _within(self, table: str | None = None) -> Iterable[Expression]:
         if self.subjects is not None:
-            low, high = (whole(key) for key in self.subjects)
-            yield exp.Between(this=column("subject", table), low=low, high=high)
+            low, high = self.subjects
+            yield exp.Between(this=column("subject", table), low=whole(low), high=whole(high))
+
+
+def among_subjects(tree: Expression, subjects: tuple[int, int]) -> None:
+    """Turn a statement of a spine with ``subjects`` into that of others, in place, which is faster than a new one."""
+    for between in list(tree.find_all(exp.Between)):
+        if isinstance(between.this, exp.Column) and between.this.name == "subject":
+            between.set("low", whole(subjects[0]))
+            between.set("high", whole(subjects[1]))

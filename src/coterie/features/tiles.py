@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from operator import sub
-from typing import Any
+from typing import Any, TypeAlias
 
 from coterie.features.feature import Window
 from coterie.features.partial import Cell, Count, Inexact, Partial
@@ -44,6 +44,25 @@ class Column:
     condition: int
     read: Callable[[dict[str, Any]], Any]
     slots: dict[Window | None, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Touched:
+    """What facts touch of which the same tests hold.
+
+    ``columns`` says how their cells are made; ``life`` and ``tiled`` say which of these goes where: the number of the
+    cell, of the place, and what merges and unmerges cells there.
+    """
+
+    columns: list[tuple[Callable[..., Cell] | None, Callable[[dict[str, Any]], Any]]]
+    life: list[tuple[int, int, Callable[[Cell, Cell], Cell], Callable[[Cell, Cell], Cell]]]
+    tiled: list[tuple[int, int, Callable[[Cell, Cell], Cell], Callable[[Cell, Cell], Cell]]]
+
+
+Cells: TypeAlias = tuple[_Touched, list[Cell]]
+"""What one fact touches, and the cell of each column that it counts in."""
+
+_PLANS = 4_096  # so many are remembered
 
 
 class Tiles:
@@ -76,25 +95,32 @@ class Stream:
 
     Parameters
     ----------
+    tests
+        What conditions are made of; each is asked once a fact.
     conditions
-        Each says whether a fact counts.
+        Which tests have to hold for a fact to count.
     columns
         The partials.
     """
 
-    def __init__(self, conditions: Sequence[Callable[[dict[str, Any]], bool]], columns: Sequence[Column]) -> None:
-        self._conditions = list(conditions)
+    def __init__(
+        self,
+        tests: Sequence[Callable[[dict[str, Any]], bool]],
+        conditions: Sequence[frozenset[int]],
+        columns: Sequence[Column],
+    ) -> None:
+        self._tests = [(1 << number, test) for number, test in enumerate(tests)]
+        self._conditions = [sum(1 << number for number in condition) for condition in conditions]
         self._columns = [
             (None if type(column.partial) is Count else column.partial.of, column.condition, column.read)
             for column in columns
         ]
+        self._touched: dict[int, _Touched] = {}  # which tests hold → what a fact touches
         self._life = [number for number, column in enumerate(columns) if None in column.slots]
         self._tiled = [number for number, column in enumerate(columns) if set(column.slots) - {None}]
         self._partials = [column.partial for column in columns]
-        self._life_merges = [(place, number, self._partials[number].merge) for place, number in enumerate(self._life)]
-        self._tile_merges = [
-            (number, self._partials[number].merge, self._partials[number].empty) for number in self._tiled
-        ]
+        self._empty = [self._partials[number].empty for number in self._tiled]
+        self._merges = [self._partials[number].merge for number in self._tiled]
         windows = sorted({w for c in columns for w in c.slots if w is not None}, key=lambda w: w.length or 0)
         longest = {window.hop or 1: window.length or 0 for window in windows}
         self._levels = sorted(longest.items())  # (hop, the longest window that has it), finest first
@@ -113,13 +139,39 @@ class Stream:
             if window is not None
         ]
 
-    def cells(self, row: dict[str, Any], occurred: int, ids: tuple[Any, ...]) -> list[Cell]:
-        """Return the cell of each column for one fact; None where it does not count."""
-        hits = [condition(row) for condition in self._conditions]
-        return [
-            (1 if of is None else of(read(row), occurred, ids)) if hits[number] else None
-            for of, number, read in self._columns
-        ]
+    def cells(self, row: dict[str, Any], occurred: int, ids: tuple[Any, ...]) -> Cells:
+        """Return the cells of one fact, of the columns in which it counts."""
+        holding = 0
+        for bit, test in self._tests:
+            if test(row):
+                holding |= bit
+        touched = self._touched.get(holding)
+        if touched is None:
+            touched = self._plan(holding)
+        cells = [1 if of is None else of(read(row), occurred, ids) for of, read in touched.columns]
+        return touched, cells
+
+    def _plan(self, holding: int) -> _Touched:
+        """Work out what facts touch of which these tests hold."""
+        if len(self._touched) >= _PLANS:
+            self._touched.clear()
+        hits = [condition & holding == condition for condition in self._conditions]
+        numbers = [number for number, (_, condition, _) in enumerate(self._columns) if hits[condition]]
+        made = _Touched(
+            columns=[(self._columns[number][0], self._columns[number][2]) for number in numbers],
+            life=[
+                (where, self._life.index(number), self._partials[number].merge, self._partials[number].unmerge)
+                for where, number in enumerate(numbers)
+                if number in self._life
+            ],
+            tiled=[
+                (where, self._tiled.index(number), self._partials[number].merge, self._partials[number].unmerge)
+                for where, number in enumerate(numbers)
+                if number in self._tiled
+            ],
+        )
+        self._touched[holding] = made
+        return made
 
     def empty(self, newest: int) -> Tiles:
         """Return tiles without a fact."""
@@ -151,7 +203,7 @@ class Stream:
             if begin is None:
                 continue
             if kept and kept[-1] == begin:
-                for old, new, (_, merge, _) in zip(tiles.columns, columns, self._tile_merges, strict=True):
+                for old, new, merge in zip(tiles.columns, columns, self._merges, strict=True):
                     left, right = new[-1], old[place]
                     if right is not None:
                         new[-1] = right if left is None else merge(left, right)
@@ -161,46 +213,43 @@ class Stream:
                     new.append(old[place])
         tiles.starts, tiles.columns = kept, columns
 
-    def add(self, tiles: Tiles, occurred: int, cells: list[Cell]) -> None:
+    def add(self, tiles: Tiles, occurred: int, found: Cells) -> None:
         """Put in one fact, which is not after the newest moment."""
+        touched, cells = found
         base = tiles.base
-        for place, number, merge in self._life_merges:
-            part = cells[number]
-            if part is not None:
-                before = base[place]
-                base[place] = part if before is None else merge(before, part)
+        for where, place, merge, _ in touched.life:
+            before = base[place]
+            base[place] = cells[where] if before is None else merge(before, cells[where])
         begin = self._start(occurred, self._bounds(tiles.newest))
         if begin is None:
             return
         starts, columns = tiles.starts, tiles.columns
-        place = bisect_left(starts, begin)
-        if place == len(starts) or starts[place] != begin:
-            starts.insert(place, begin)
-            for column, (number, _, empty) in zip(columns, self._tile_merges, strict=True):
-                part = cells[number]
-                column.insert(place, empty if part is None else part)
-            return
-        for column, (number, merge, _) in zip(columns, self._tile_merges, strict=True):
-            part = cells[number]
-            if part is not None:
-                before = column[place]
-                column[place] = part if before is None else merge(before, part)
+        tile = bisect_left(starts, begin)
+        if tile == len(starts) or starts[tile] != begin:
+            starts.insert(tile, begin)
+            for column, empty in zip(columns, self._empty, strict=True):
+                column.insert(tile, empty)
+        for where, place, merge, _ in touched.tiled:
+            column = columns[place]
+            before = column[tile]
+            column[tile] = cells[where] if before is None else merge(before, cells[where])
 
-    def remove(self, tiles: Tiles, occurred: int, cells: list[Cell]) -> None:
+    def remove(self, tiles: Tiles, occurred: int, found: Cells) -> None:
         """Take out one fact; raises Inexact, and then the tiles are of no use any more."""
+        touched, cells = found
         begin = self._start(occurred, self._bounds(tiles.newest))
-        place = 0 if begin is None else bisect_left(tiles.starts, begin)
-        if begin is not None and (place == len(tiles.starts) or tiles.starts[place] != begin):
+        tile = 0 if begin is None else bisect_left(tiles.starts, begin)
+        if begin is not None and (tile == len(tiles.starts) or tiles.starts[tile] != begin):
             raise Inexact
-        targets = [(number, tiles.base, place) for place, number in enumerate(self._life)]
+        targets = [(tiles.base, place, unmerge, cells[where]) for where, place, _, unmerge in touched.life]
         if begin is not None:
-            targets += [(number, column, place) for number, column in zip(self._tiled, tiles.columns, strict=True)]
-        for number, column, where in targets:
-            part = cells[number]
-            if part is not None:
-                if column[where] is None:
-                    raise Inexact
-                column[where] = self._partials[number].unmerge(column[where], part)
+            targets += [
+                (tiles.columns[place], tile, unmerge, cells[where]) for where, place, _, unmerge in touched.tiled
+            ]
+        for column, place, unmerge, part in targets:
+            if column[place] is None:
+                raise Inexact
+            column[place] = unmerge(column[place], part)
 
     def totals(self, found: list[Tiles], as_of: int, slots: list[Cell]) -> None:
         """Write the totals at a moment that is not before any newest one into their slots.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 
-_TEXT, _NUMBER, _NEXT = b"\x01", b"\x02", b"\x00next"
+from coterie.errors import StoreError
+
+WORDS = b"\x01"
+_TEXT, _NUMBER, _NEXT = WORDS, b"\x02", b"\x00next"
 _LONG = 400  # bytes of a word that is its own key
 
 Get = Callable[[list[bytes]], list[bytes | None]]
@@ -57,7 +60,7 @@ class Vocabulary:
         if found is None:
             [kept] = self._get([_TEXT + number.to_bytes(4, "big")])
             if kept is None:
-                raise KeyError(number)
+                raise StoreError("A word of the state is not there.", hint="make it anew from the facts: rebuild.")
             found = self._texts[number] = kept.decode()
         return found
 
@@ -65,6 +68,20 @@ class Vocabulary:
         """Return what is new since the last call, to be put with what uses it."""
         new, self._new = self._new, {}
         return new
+
+
+def others(kept: Iterable[tuple[bytes, bytes]], words: Container[str]) -> list[bytes]:
+    """Return the keys of all words but some.
+
+    Parameters
+    ----------
+    kept
+        The keys of the state that begin with ``WORDS``, and their values.
+    words
+        Those to keep.
+    """
+    found = [(key, packed.decode()) for key, packed in kept]
+    return [one for key, word in found if word not in words for one in (key, _key(word))]
 
 
 def _key(word: str) -> bytes:

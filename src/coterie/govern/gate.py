@@ -240,6 +240,37 @@ class Gate:
         self.audit.append("release", destination, details, now=at)
         return result
 
+    def release_totals(
+        self, rows: int, destination: str, purpose: str, *, members: pa.Table, at: datetime | None = None
+    ) -> None:
+        """Let rows about no person leave the shop: totals over everybody permitted, such as the sales of products.
+
+        Parameters
+        ----------
+        rows
+            How many there are, for the audit.
+        destination, purpose, members, at
+            As in :meth:`release`.
+
+        Raises
+        ------
+        GateRefusedError
+            When the purpose is unknown or the totals are of fewer persons than the minimum group. That, too, is
+            written to the audit.
+        """
+        verdict = self.permitted(members, purpose, at=at)
+        among = members.filter(pc.is_in(members["person"], verdict.filter(verdict["permitted"])["person"]))
+        # a person who was merged has several keys, all of the same subjects: one of these stands for all
+        persons = pc.count_distinct(among.group_by("subject").aggregate([("person", "min")])["person_min"]).as_py()
+        details = {"purpose": str(purpose), "rows": rows, "persons": persons}
+        if persons < self.minimum_group:
+            self.audit.append("release refused", destination, details, now=at)
+            raise GateRefusedError(
+                f"The totals for {destination!r} are of fewer than {self.minimum_group:,} persons: that may not leave.",
+                hint="minimum_group in shop.toml says how small a group may be.",
+            )
+        self.audit.append("release of totals", destination, details, now=at)
+
     def _bases(self, purpose: str) -> dict[str, Basis]:
         found = bases(self.ledger, purpose)
         if not found:

@@ -14,8 +14,9 @@ import shutil
 import tempfile
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
@@ -23,6 +24,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sqlglot import exp
 
 from coterie.errors import CoterieError, DataError, MissingExtraError, ParameterError, StoreError
 from coterie.store import disk
@@ -33,6 +35,7 @@ from coterie.store.warehouse import Temporary
 T = TypeVar("T")
 
 _THREAD = "coterie-spark"
+_BETWEEN = 0.2  # seconds from one call to stop to the next
 _SHOWN = 2_000  # characters of SQL in an error message
 # What makes the dialect mean the same as on DuckDB, whatever the session or the cluster was set to.
 _SETTINGS = {
@@ -172,6 +175,9 @@ class Spark:
             Anything else: the message holds the SQL.
         """
         text = _text(sql)
+        if isinstance(sql, exp.Select) and sql.ctes:
+            statement = sql
+            return self._run(lambda: self._answer(statement), text)
         return self._run(lambda: _plain(self._session.sql(text).toArrow()), text)
 
     def close(self) -> None:
@@ -215,6 +221,27 @@ class Spark:
         zoned = [field.name for field in frame.schema if field.dataType.typeName() == "timestamp"]
         self._named(name, frame.withColumns({one: frame[one].cast("timestamp_ntz") for one in zoned}))
 
+    def _answer(self, tree: exp.Select) -> pa.Table:
+        """Answer a statement whose named relations are each computed once: Spark would copy each into its readers."""
+        uses = Counter(table.name for table in tree.find_all(exp.Table))
+        names: dict[str, str] = {}
+        kept: list[Any] = []
+        try:
+            for relation in tree.ctes:
+                frame = self._session.sql(_renamed(relation.this, names))
+                if uses[relation.alias] > 1:
+                    kept.append(frame.persist())
+                names[relation.alias] = f"relation_{uuid4().hex}"
+                frame.createTempView(names[relation.alias])
+            rest = tree.copy()
+            rest.set("with_", None)
+            return _plain(self._session.sql(_renamed(rest, names)).toArrow())
+        finally:
+            for frame in kept:
+                frame.unpersist()
+            for name in names.values():
+                self._session.catalog.dropTempView(name)
+
     def _named(self, name: str, frame: Any) -> None:
         self._forget(name)
         frame.createOrReplaceTempView(_quoted(name))
@@ -233,8 +260,8 @@ class Spark:
             return future.result()
         except KeyboardInterrupt:
             if not future.cancel():
-                self._session.interruptAll()
-                future.exception()  # wait until the jobs have stopped
+                while not wait([future], _BETWEEN).done:  # while Spark plans, there is no job to stop yet
+                    self._session.interruptAll()
             raise
         except Exception as error:
             _raise(error, text)
@@ -259,6 +286,17 @@ def _of_others(record: logging.LogRecord) -> bool:
 
 def _text(sql: str | Expression) -> str:
     return sql if isinstance(sql, str) else render(sql, "spark")
+
+
+def _renamed(tree: Expression, names: Mapping[str, str]) -> str:
+    """Return the text of a query in which relations have other names."""
+    tree = tree.copy()
+    for table in tree.find_all(exp.Table):
+        if table.name in names:
+            if not table.alias:
+                table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
+            table.set("this", exp.to_identifier(names[table.name], quoted=True))
+    return render(tree, "spark")
 
 
 def _quoted(name: str) -> str:

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -156,12 +157,7 @@ class LmdbState:
             draft = self.folder / "draft"
             draft.unlink(missing_ok=True)
             try:
-                descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-                try:
-                    file.environment.copyfd(descriptor, compact=True)
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+                file.rewrite(draft)
                 os.replace(draft, _path(self.folder, after))
             finally:
                 draft.unlink(missing_ok=True)
@@ -289,6 +285,20 @@ class _File:
         os.replace(draft, self._owes)
         self._owing = True
 
+    def rewrite(self, to: Path) -> None:
+        """Write what is kept into a new file. A copy by LMDB's own hand has keys of removed entries in its branches."""
+        import lmdb
+
+        os.close(os.open(to, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        size = self.environment.info()["map_size"]
+        made = lmdb.open(str(to), map_size=size, subdir=False, lock=False, sync=False)
+        with made, self.environment.begin() as transaction:
+            entries, written = iter(transaction.cursor()), _AT_A_TIME
+            while written == _AT_A_TIME:
+                with made.begin(write=True) as writing, writing.cursor() as cursor:
+                    written, _ = cursor.putmulti(islice(entries, _AT_A_TIME), append=True)
+            made.sync(True)
+
     def let_go(self) -> None:
         with self._turn:
             self._users -= 1
@@ -332,6 +342,7 @@ class _Told:
 
 
 _PAGE = 1000
+_AT_A_TIME = 100_000  # entries that are copied in one transaction
 
 
 def _from(file: _File, prefix: bytes, begin: bytes) -> list[tuple[bytes, bytes]]:

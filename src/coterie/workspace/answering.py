@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from coterie.errors import GateRefusedError, ParameterError, ShopLockedError, StoreError
 from coterie.features import batch
-from coterie.features.availability import available
 from coterie.features.combination import Declared
 from coterie.govern.consent import purpose_of
 from coterie.govern.holders import Holder
@@ -23,10 +22,14 @@ from coterie.profiles.graph import END
 from coterie.profiles.identity import Identity
 from coterie.progress import SILENT, Progress
 from coterie.schema import TIME, Purpose, utc_now
+from coterie.workspace.alone import Alone
 from coterie.workspace.building import Building
 from coterie.workspace.finding import subject_of
 from coterie.workspace.tiles import Tiles
 
+_LONG = 50_000  # facts: to take in more takes seconds, which somebody who asks about one person does not wait
+_WRITING = "another process is writing to the shop"
+_LATE = "too much has come in for the question to wait until it is kept ready"
 _FOLLOWED = ("record", "forget", "undo_import")  # verbs after which the tiles are brought up to date at once
 
 
@@ -50,6 +53,8 @@ class ProfileNow:
         Whether the answer came from what is kept ready; else it was computed from the facts. Both are the same.
     why
         Where it was computed: why.
+    hint
+        What would make the next answer quicker, where something would.
     missing
         Features that the shop has no facts for, with what would bring them.
     """
@@ -61,6 +66,7 @@ class ProfileNow:
     currency: str
     online: bool
     why: str | None = None
+    hint: str | None = None
     missing: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> int | float | str | None:
@@ -80,6 +86,7 @@ class ProfileNow:
             "currency": self.currency,
             "online": self.online,
             "why": self.why,
+            "hint": self.hint,
             "features": told,
             "missing": dict(self.missing),
         }
@@ -111,9 +118,9 @@ class Answering(Building):
         """Return one person's features now: those that :meth:`build` would give at the same moment.
 
         They are kept ready in small pieces (tiles), so that the answer takes milliseconds and has what was recorded a
-        moment ago. The first question after an import waits until the tiles have it, too. While another process writes
-        to the shop, and for moments before the person's newest fact, the answer is computed from the facts: slower, and
-        the same.
+        moment ago. The first question after a small import waits until the tiles have it, too. After a large one, while
+        another process writes to the shop, and for moments before the person's newest fact, the answer is computed from
+        the facts: in about a second, and the same. :meth:`keep_up` makes the tiles ready after a large import.
 
         Parameters
         ----------
@@ -151,7 +158,37 @@ class Answering(Building):
             if isinstance(found, ProfileNow):
                 return found
             why = found
-        return self._from_facts(asked, why)
+        return self._from_facts(asked, sources, why)
+
+    def keep_up(self, *, progress: Progress = SILENT) -> dict[str, int]:
+        """Bring up to date what :meth:`profile` answers from, however long it takes.
+
+        It is worth its while after a large import, before many customers are asked about. Small imports, and what is
+        recorded, need none of it. Broken off, it has changed no answer: the questions are answered from the facts, and
+        the next call makes everything ready.
+
+        Parameters
+        ----------
+        progress
+            Where the step ``tiles`` is reported, in facts.
+
+        Returns
+        -------
+        dict
+            How many rows were taken in, by table; empty when there was nothing to do.
+
+        Raises
+        ------
+        GateRefusedError
+            When no source has a lawful basis for personalisation.
+        ShopLockedError
+            When another process is writing to the shop.
+        """
+        if self.tiles.complete(self.gate.sources(Purpose.PERSONALISATION)):
+            return {}
+        with self._writing("keep_up", {}) as run:
+            run.facts = self.tiles.catch_up(progress)
+        return dict(run.facts)
 
     def holders(self) -> list[Holder]:
         """Return the owners of every table and file of the shop, in the order in which they forget."""
@@ -170,11 +207,14 @@ class Answering(Building):
     @contextmanager
     def _writing(self, verb: str, arguments: dict[str, Any]) -> Iterator[Run]:
         with super()._writing(verb, arguments) as run:
+            kept = False
             if verb in _FOLLOWED:
-                kept = self.tiles.follow()
+                with suppress(StoreError):  # they are a cache, and say themselves that they are behind
+                    kept = self.tiles.follow()
             yield run
-            if verb in _FOLLOWED and kept:
-                self.tiles.follow(erased=verb == "forget")
+            if kept:
+                with suppress(StoreError):
+                    self.tiles.follow(erased=verb == "forget")
 
     def _going(self, imports: list[int]) -> None:
         self.tiles.losing(imports)
@@ -195,38 +235,42 @@ class Answering(Building):
         lawful = sources if asked.purpose is Purpose.PERSONALISATION else self.tiles.supply.sources()
         if sources != lawful:
             return f"what is kept ready is for {Purpose.PERSONALISATION}, which other sources may be used for"
-        if not self.tiles.complete(lawful):
-            if self.ledger.held("writer"):
-                return "another process is writing to the shop"
-            try:
+        try:
+            if waiting := self.tiles.waiting(lawful):
+                if self.ledger.held("writer"):
+                    return _WRITING
+                if waiting > _LONG:
+                    return _LATE
                 with self._writing("profile", {"what": "bring the tiles up to date"}) as run:
                     run.facts = self.tiles.catch_up(progress)
-            except ShopLockedError:
-                return "another process is writing to the shop"
+        except ShopLockedError:
+            return _WRITING
+        except StoreError as error:
+            return f"what is kept ready cannot be used: {error.message}"
         return None
 
     def _from_tiles(self, asked: _Asked) -> ProfileNow | str:
         """Answer from the tiles, or say why that cannot be done."""
-        before = self.tiles.reading()
-        if before is None:
-            return "what is kept ready is just being changed"
-        identity = Identity.near(self.ledger, asked.subject)
-        person, mine, today = asked.subject, [asked.subject], [asked.subject]
-        if identity.edges.num_rows or identity.decisions.num_rows:
-            subjects = sorted({asked.subject, *identity.kinds()["subject"].to_pylist()})
-            resolved = identity.resolve(self.tiles.known(subjects)).persons
-            person, mine = _whose(resolved, asked)
-            today = _members(resolved, person)
-        self._permit(person, today, asked)
         try:
+            before = self.tiles.reading()
+            if before is None:
+                return "what is kept ready is just being changed"
+            identity = Identity.near(self.ledger, asked.subject)
+            person, mine, today = asked.subject, [asked.subject], [asked.subject]
+            if identity.edges.num_rows or identity.decisions.num_rows:
+                subjects = sorted({asked.subject, *identity.kinds()["subject"].to_pylist()})
+                resolved = identity.resolve(self.tiles.known(subjects)).persons
+                person, mine = _whose(resolved, asked)
+                today = _members(resolved, person)
+            self._permit(person, today, asked)
             values = self.tiles.values(mine, asked.as_of)
+            missing = self.tiles.missing
+            if self.tiles.reading() != before:
+                return "what is kept ready was just changed"
         except ParameterError:
             return "the moment lies before the person's newest fact"
         except StoreError:
             return "what is kept ready cannot be read"
-        if self.tiles.reading() != before:
-            return "what is kept ready was just changed"
-        missing = self.tiles.missing
         shown = tuple(one for one in asked.features if asked.chosen or one.name not in missing)
         return ProfileNow(
             person=person,
@@ -238,18 +282,22 @@ class Answering(Building):
             missing={} if asked.chosen else missing,
         )
 
-    def _from_facts(self, asked: _Asked, why: str) -> ProfileNow:
-        """Answer from the facts."""
-        seen = self.facts(asked.purpose)
-        rows = seen.warehouse.query("SELECT * FROM person_of WHERE subject = $subject", {"subject": asked.subject})
-        person, _ = _whose(rows, asked)
-        today = seen.members.filter(pc.equal(seen.members["person"], person))["subject"].to_pylist()
-        self._permit(person, today or [asked.subject], asked)
-        missing = available(seen.warehouse, asked.features)
-        wanted = asked.features if asked.chosen else tuple(one for one in asked.features if one.name not in missing)
-        spine = pa.table({"person": [person], "as_of": pa.array([asked.as_of], TIME)})
+    def _from_facts(self, asked: _Asked, sources: list[str], why: str) -> ProfileNow:
+        """Answer from the facts, of which those of this one person are read."""
+        alone = Alone(self, sources)
+        identity = Identity.near(self.ledger, asked.subject)
+        person, mine, today = asked.subject, [asked.subject], [asked.subject]
+        if identity.edges.num_rows or identity.decisions.num_rows:
+            resolved = identity.resolve(alone.known(sorted({asked.subject, *identity.kinds()["subject"].to_pylist()})))
+            person, mine = _whose(resolved.persons, asked)
+            today = _members(resolved.persons, person)
+        self._permit(person, today, asked)
+        missing = {} if asked.chosen else self.tiles.lacking(sources)
+        wanted = tuple(one for one in asked.features if one.name not in missing)
         zone, currency = self.config.timezone, self.config.currency
-        [row] = batch.table(seen.warehouse, wanted, spine, timezone=zone, currency=currency).to_pylist()
+        spine = pa.table({"person": [person], "as_of": pa.array([asked.as_of], TIME)})
+        with alone.facts(person, mine) as engine:
+            [row] = batch.table(engine, wanted, spine, timezone=zone, currency=currency).to_pylist()
         return ProfileNow(
             person=person,
             as_of=asked.as_of,
@@ -258,7 +306,8 @@ class Answering(Building):
             currency=currency,
             online=False,
             why=why,
-            missing={} if asked.chosen else missing,
+            hint="`coterie keep-up` makes everybody's answer ready." if why == _LATE else None,
+            missing=missing,
         )
 
     def _permit(self, person: int, subjects: list[int], asked: _Asked) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from coterie.errors import ParameterError, StoreError
+from coterie.errors import GateRefusedError, ParameterError, StoreError
 from coterie.features import published
 from coterie.features.availability import available
 from coterie.features.catalog import OUTCOMES
@@ -22,7 +22,7 @@ from coterie.progress import SILENT, Progress
 from coterie.schema import Purpose
 from coterie.store.ports import Engine
 from coterie.workspace import spines
-from coterie.workspace.defining import Defining
+from coterie.workspace.defining import Defining, check_owner
 from coterie.workspace.engines import computing
 from coterie.workspace.facts import Facts, facts
 from coterie.workspace.results import FeatureTable
@@ -39,6 +39,7 @@ class Building(Defining):
         *,
         features: Sequence[Declared | str] | None = None,
         outcomes: Sequence[Outcome | str] = (),
+        per: str = "person",
         spine: Any = None,
         purpose: Purpose | str = Purpose.SEGMENTATION,
         engine: Engine | str = "duckdb",
@@ -53,14 +54,18 @@ class Building(Defining):
             UTC), or a list of them, each of which gives rows for everybody known by then. None is the moment by which
             all orders were known.
         features
-            Names from the catalogue or own definitions, all about the same (persons, products, pairs …); None builds
-            every feature of persons whose inputs the shop has.
+            Names from the catalogue and the shop's own file, or definitions, all about the same (persons, products,
+            pairs …); None builds every feature of ``per`` whose inputs the shop has.
         outcomes
             Labels to put beside them, of the time after each moment: such as ``"churned_90d"``, ``"future_spend_30d"``,
             or an :class:`Outcome`. They are refused where the data end before the last moment's horizon does.
+        per
+            Whom or what names are about: ``person``, ``product``, ``category``, ``person-category`` … Definitions say
+            so themselves.
         spine
             The rows that are wanted, as any dataframe (pandas, Polars, Arrow …), instead of everybody: ``person`` or a
-            kind of identifier (``customer_id``, ``email`` …), and ``as_of`` unless that is given for all rows. The
+            kind of identifier (``customer_id``, ``email`` …), or what names a product, a category …, and ``as_of``
+            unless that is given for all rows. The
             answer keeps its order and its other columns; see :meth:`FeatureTable.frame`.
         purpose
             What they are wanted for; decides whose data and which sources may be used.
@@ -83,11 +88,14 @@ class Building(Defining):
         DataError
             When the data end before an outcome is decided.
         """
-        asked = {"as_of": as_of, "purpose": str(purpose)} | ({} if spine is None else {"spine": type(spine).__name__})
+        asked = {"as_of": as_of, "purpose": str(purpose), "per": per}
+        asked |= {} if spine is None else {"spine": type(spine).__name__}
         with self._writing("build", asked) as run:
             seen = self.facts(purpose)
             with computing(engine, seen, self.inbox) as runs:
-                built = self.tabulate(seen, as_of, features, progress, outcomes=outcomes, spine=spine, engine=runs)
+                built = self.tabulate(
+                    seen, as_of, features, progress, outcomes=outcomes, per=per, spine=spine, engine=runs
+                )
             run.facts = built.to_json()
         return built
 
@@ -103,6 +111,7 @@ class Building(Defining):
         progress: Progress,
         *,
         outcomes: Sequence[Outcome | str] = (),
+        per: str = "person",
         spine: Any = None,
         whole: bool = True,
         engine: Engine | None = None,
@@ -113,7 +122,7 @@ class Building(Defining):
         ----------
         seen
             What may be seen, from :meth:`facts`.
-        as_of, features, outcomes, spine
+        as_of, features, outcomes, per, spine
             As in :meth:`build`.
         progress
             Where steps are reported.
@@ -122,9 +131,12 @@ class Building(Defining):
         engine
             What computes, and shows the facts; the shop's warehouse, when not given.
         """
-        declared, missing = self._declared(seen, features, whole)
+        check_owner("build", per)
+        if isinstance(outcomes, str):
+            raise ParameterError.of("build", "outcomes", outcomes, "a list, such as ['churned_90d']")
+        declared, missing = self._declared(seen, self._chosen(features, per), whole and features is not None)
         labels = tuple(
-            (self._own_outcome(item) or _outcome(item)) if isinstance(item, str) else item for item in outcomes
+            (self._own_outcome(item, per) or _outcome(item)) if isinstance(item, str) else item for item in outcomes
         )
         if not declared and not labels:
             raise ParameterError(
@@ -144,16 +156,15 @@ class Building(Defining):
         )  # fmt: skip
         return FeatureTable(
             table, declared, labels, snapshot=snapshot, reused=reused, missing=missing, refused=rows.refused,
-            given=rows.given,
+            given=rows.given, purpose=seen.purpose,
         )  # fmt: skip
 
     def _declared(
-        self, seen: Facts, features: Sequence[Declared | str] | None, whole: bool
+        self, seen: Facts, asked: tuple[Declared, ...], whole: bool
     ) -> tuple[tuple[Declared, ...], dict[str, str]]:
         """Return the features that can be built, and what is missing for the others."""
-        asked = self._chosen(features)
         missing = available(seen.warehouse, asked)
-        if features is not None and missing and whole:
+        if missing and whole:
             name, why = next(iter(missing.items()))
             raise ParameterError(f"The feature {name!r} cannot be built: {why}.", hint="ingest that, or leave it out.")
         return tuple(feature for feature in asked if feature.name not in missing), missing
@@ -180,13 +191,16 @@ class Building(Defining):
         one = at[0] if at else None if "as_of" in data.columns else seen.newest()
         return spines.given(data, owner, one, seen=seen, vault=self.vault, moment=self.config.moment)
 
-    def write(self, rows: pa.Table, path: str | Path, *, purpose: Purpose | str, group: str | None = None) -> Path:
-        """Write rows about people to a Parquet file outside the shop: through the gate, and on the audit.
+    def write(
+        self, rows: pa.Table | FeatureTable, path: str | Path, *, purpose: Purpose | str, group: str | None = None
+    ) -> Path:
+        """Write a table to a Parquet file outside the shop: through the gate, and on the audit.
 
         Parameters
         ----------
         rows
-            The rows, with a column ``person``.
+            What :meth:`build` returned, or rows with a column ``person``. A table that is not about persons, but about
+            products, categories …, is written without the other columns of its spine, which nobody can vouch for.
         path
             The file to write; it is written over when it is there.
         purpose
@@ -202,14 +216,25 @@ class Building(Defining):
         Raises
         ------
         GateRefusedError
-            When fewer permitted people than the minimum group remain.
+            When fewer permitted people than the minimum group remain, or a table that is not about persons was built
+            for another purpose: whom it counts can no longer be told.
         """
         members = self.facts(purpose).members
         target = Path(path).expanduser().resolve()
-        released = self.gate.release(rows, target.name, purpose_of(purpose), members=members, group=group)
+        if isinstance(rows, FeatureTable) and "person" not in rows.table.column_names:
+            if str(purpose) != rows.purpose:
+                raise GateRefusedError(
+                    f"The table was built for {rows.purpose}, of other people than may be counted for {purpose}.",
+                    hint=f"build it with purpose={str(purpose)!r}.",
+                )
+            self.gate.release_totals(rows.table.num_rows, target.name, purpose_of(purpose), members=members)
+            leaving = rows.table
+        else:
+            table = rows.frame("pyarrow") if isinstance(rows, FeatureTable) else rows
+            leaving = self.gate.release(table, target.name, purpose_of(purpose), members=members, group=group).rows
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(released.rows, target)
+            pq.write_table(leaving, target)
         except OSError as error:
             raise StoreError(f"Cannot write {target}: {error.strerror or error}.") from error
         self._note("write", target)

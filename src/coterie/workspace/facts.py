@@ -44,6 +44,8 @@ class Facts:
     data
         Which data the views show: versions of tables and of identity, sources; what is computed from equal data is
         equal.
+    purpose
+        What it is for.
     """
 
     warehouse: Warehouse
@@ -52,6 +54,7 @@ class Facts:
     refused: dict[str, int]
     verdict: pa.Table
     data: dict[str, int | str]
+    purpose: str
 
     @property
     def sources(self) -> list[str]:
@@ -95,7 +98,7 @@ class Facts:
         return found.cast(pa.schema([("person", KEY), ("as_of", TIME)]))
 
     def newest(self) -> datetime:
-        """Return the moment by which all orders had happened and were known.
+        """Return the moment by which all orders had happened and were known; all events, in a shop without orders.
 
         An order that became known later than it happened is seen by then, too. Orders of the future (a wrong clock, a
         wrong year) are left aside, unless there are no others.
@@ -103,17 +106,18 @@ class Facts:
         Raises
         ------
         EmptyShopError
-            There are no orders.
+            There are neither.
         """
-        known = self.warehouse.query(
-            "SELECT MAX(moment) FILTER (WHERE moment <= $now) AS by_now, MAX(moment) AS ever "
-            "FROM (SELECT GREATEST(occurred_at, available_at) AS moment FROM order_lines)",
-            {"now": utc_now()},
-        ).to_pylist()[0]
-        moment: datetime | None = known["by_now"] or known["ever"]
-        if moment is None:
-            raise EmptyShopError("The shop has no orders yet.", hint="coterie ingest MAPPING FOLDER brings them.")
-        return moment
+        for table in ("order_lines", "events"):
+            known = self.warehouse.query(
+                "SELECT MAX(moment) FILTER (WHERE moment <= $now) AS by_now, MAX(moment) AS ever "
+                f"FROM (SELECT GREATEST(occurred_at, available_at) AS moment FROM {table})",
+                {"now": utc_now()},
+            ).to_pylist()[0]
+            moment: datetime | None = known["by_now"] or known["ever"]
+            if moment is not None:
+                return moment
+        raise EmptyShopError("The shop has no orders yet.", hint="coterie ingest MAPPING FOLDER brings them.")
 
 
 def attach(
@@ -192,4 +196,4 @@ def facts(
     data: dict[str, int | str] = {table.name: lake.version(table) for table in (*PERSONAL, *SHARED)}
     data |= {"identity": identity.version, "sources": "\n".join(sources)}
     told = {row["values"]: row["counts"] for row in counts}
-    return Facts(warehouse, allowed, belonging, told, verdict, data)
+    return Facts(warehouse, allowed, belonging, told, verdict, data, str(purpose))

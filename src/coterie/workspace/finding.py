@@ -22,8 +22,9 @@ def identifier_of(identifier: str) -> tuple[str, str | None]:
     kind, equals, value = identifier.partition("=")
     kinds = [str(item) for item in IdentifierKind]
     if not equals or kind not in kinds:
+        # what was typed without a kind may be the identifier itself
         raise ParameterError(
-            f"{kind!r} is not an identifier that can be looked up.",
+            f"{repr(kind) if equals else 'That'} is not an identifier that can be looked up.",
             hint=f"write kind=value, where kind is one of {', '.join(kinds)}: customer_id=1234.",
         )
     return kind, normalised(kind, value)

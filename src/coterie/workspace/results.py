@@ -15,6 +15,7 @@ from coterie.errors import StoreError
 from coterie.features.combination import Declared
 from coterie.features.outcome import Outcome
 from coterie.profiles.profile import Profile
+from coterie.schema import Purpose
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -43,6 +44,8 @@ class FeatureTable:
         What was left out because it may not be processed, by reason: rows where a spine was given, else persons.
     given
         The rows of the spine that was given, where one was, without those that were left out.
+    purpose
+        What it was built for: whose data are in it.
     """
 
     table: pa.Table
@@ -53,6 +56,7 @@ class FeatureTable:
     missing: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
     given: nw.DataFrame[Any] | None = None
+    purpose: str = Purpose.SEGMENTATION
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -144,6 +144,8 @@ def given(
     EmptyShopError
         No row is left.
     """
+    if not len(data):
+        raise EmptyShopError("The spine has no rows.", hint="give it a row for each person (or product …) and moment.")
     when = _moments(data, as_of, moment)
     columns: dict[str, pa.Array] = {}
     reasons: pa.Array | None = None
@@ -161,7 +163,7 @@ def given(
     kept = pc.is_null(reasons)
     refused = {row["values"]: row["counts"] for row in pc.value_counts(reasons.drop_null()).to_pylist()}
     if not pc.any(kept).as_py():
-        told = "; ".join(f"{reason}: {number:,}" for reason, number in refused.items()) or "it has none"
+        told = "; ".join(f"{reason}: {number:,}" for reason, number in refused.items())
         raise EmptyShopError(
             f"None of the {len(data):,} rows of the spine is left ({told}).",
             hint="name people as the shop's sources do, by customer_id, email or another identifier.",

@@ -12,6 +12,7 @@ from coterie.collect.facts import EVENTS, ORDER_LINES, PRODUCTS, TRAITS
 from coterie.errors import GateRefusedError
 from coterie.features.availability import available
 from coterie.features.combination import Declared
+from coterie.features.layout import VOCABULARY
 from coterie.profiles.graph import BEGINNING
 from coterie.schema import TIME, Purpose, Table
 from coterie.store.shape import quoted
@@ -58,9 +59,9 @@ class Supply:
         """Return each table as the lake has it."""
         return {table: self.shop.lake.source(table) for table in TABLES}
 
-    def show(self, given: Mapping[Table, Source]) -> None:
+    def show(self, given: Mapping[Table, Source], sources: Sequence[str] | None = None) -> None:
         """Take these rows for the tables: all that is asked below is asked of what was shown last."""
-        listed = ", ".join("'" + name.replace("'", "''") + "'" for name in self.sources()) or "NULL"
+        listed = listing(self.sources() if sources is None else sources)
         for table, source in given.items():
             self.warehouse.attach(f"all_{_view(table)}", source)
             columns = ", ".join(quoted(name) for name in table.schema.names if table is PRODUCTS or name not in _UNREAD)
@@ -116,6 +117,16 @@ class Supply:
         found: list[int] = self.warehouse.query(f"FROM ({parts}) LIMIT {most + 1}")["subject"].to_pylist()
         return found if len(found) <= most else None
 
+    def words(self, without: Sequence[int]) -> set[str]:
+        """Return the words that tiles keep apart from their subject, of everything but the facts of some subjects."""
+        theirs = f"subject NOT IN ({', '.join(map(str, without))})"
+        parts = [
+            f"SELECT {quoted(name)} AS word FROM {_view(table)} WHERE {'TRUE' if table is PRODUCTS else theirs}"
+            for table in TABLES
+            for name in sorted(VOCABULARY & {*table.schema.names})
+        ]
+        return {*self.warehouse.query(f"SELECT DISTINCT word FROM ({' UNION ALL '.join(parts)})")["word"].to_pylist()}
+
     def known(self, tables: Sequence[Table]) -> Iterator[dict[int, int]]:
         """Return subject → from when on it is known by these tables (microseconds since 1970), some at a time."""
         if not tables:
@@ -131,6 +142,16 @@ class Supply:
         for table in TABLES:
             self.warehouse.view(table.name, f"FROM {_view(table)}")
         return available(self.warehouse, features)
+
+    def lacking_now(self, features: Sequence[Declared], sources: Sequence[str]) -> dict[str, str]:
+        """Return the same of all facts of some sources, what waits in the inbox among them."""
+        self.show({table: self.shop.inbox.source(table) for table in TABLES}, sources)
+        return self.lacking(features)
+
+
+def listing(names: Sequence[str]) -> str:
+    """Return names as SQL has them in a list."""
+    return ", ".join("'" + name.replace("'", "''") + "'" for name in names) or "NULL"
 
 
 _SAME = "fact.source = new.source AND fact.product_id = new.product_id"

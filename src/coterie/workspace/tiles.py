@@ -57,6 +57,7 @@ class Tiles:
         self._read: tuple[bytes | None, dict[str, Any]] = (None, {})  # a mark, and what it says
         self._lost: list[int] | None = None  # whom the imports touch that are being taken back
         self._equal: tuple[bytes | None, dict[str, int]] | None = None  # versions that tell nothing new beside a mark
+        self._lacking: tuple[Any, dict[str, str]] | None = None  # of which data, and what they lack
         self._damaged = False
 
     @cached_property
@@ -99,6 +100,23 @@ class Tiles:
         """
         return self._behind(sources) == {}
 
+    def waiting(self, sources: Sequence[str] | None = None) -> int:
+        """Return about how many facts have to be taken in until they hold all that the shop knows; 0 when they do.
+
+        A changed product may change what is known of anybody who bought it: then all facts are meant.
+        """
+        behind = self._behind(sources)
+        if behind is None or PRODUCTS in behind:
+            return max(1, sum(self.shop.inbox.count(table) for table in FACTS))
+        return max(1, sum(self._counts(behind).values())) if behind else 0
+
+    def lacking(self, sources: Sequence[str]) -> dict[str, str]:
+        """Return which of the features that are kept there are no facts for in these sources, as the lake is now."""
+        asked = (self.supply.versions(), self.shop.ledger.read(INBOX).num_rows, tuple(sources))
+        if self._lacking is None or self._lacking[0] != asked:
+            self._lacking = asked, self.supply.lacking_now(self.features, sources)
+        return self._lacking[1]
+
     def reading(self) -> bytes | None:
         """Return the mark: the same before and after reading where nothing was changed meanwhile; None while it is."""
         return None if self._said.get("changing", True) else self._mark()
@@ -137,11 +155,14 @@ class Tiles:
         behind = self._behind()
         if behind is None:
             return self._made_anew(progress)
-        counts = self._counts(behind)
+        made, counts = self.plane.made, self._counts(behind)
         if behind and not self._take_in(behind, progress):
             return self._made_anew(progress)
         self.supply.show(self.supply.everything())
-        self._settle(self.supply.lacking(self.features))
+        missing = self.supply.lacking(self.features)
+        if self.plane.made != made:  # somebody has removed them meanwhile: what was taken in is not all there is
+            return self._made_anew(progress)
+        self._settle(missing)
         return counts
 
     def follow(self, *, erased: bool = False) -> bool:
@@ -155,20 +176,22 @@ class Tiles:
         if not self._exists() or self._mistaken():
             return False
         lost, self._lost = self._lost, None
-        if erased:
-            self._settle(self.missing)
-            return True
-        if lost is not None:
+        made, whole = self.plane.made, "versions" in self._said  # else somebody has removed them meanwhile
+        if lost is not None and whole:
             self._anew(lost)
+        if erased or lost is not None:
             self.supply.show(self.supply.everything())
-            self._settle(self.supply.lacking(self.features))
-            return True
-        behind = self._behind()
-        if behind:
+            missing = self.missing if erased else self.supply.lacking(self.features)
+        elif behind := self._behind():
             if PRODUCTS in behind or sum(self._counts(behind).values()) > _SOON or not self._take_in(behind, SILENT):
                 return False
-            self._settle(self._still_missing(behind))
-        return behind is not None
+            missing = self._still_missing(behind)
+        else:
+            return behind is not None
+        if whole and self.plane.made == made:
+            self._settle(missing)
+            return True
+        return False
 
     def losing(self, imports: Sequence[int]) -> None:
         """Note whom imports touch that are about to be taken back, unless these are many or not only persons."""
@@ -195,7 +218,8 @@ class Tiles:
         try:
             count: int = self.known(wanted).num_rows
             self._change()
-            self.plane.erase(wanted)
+            self.supply.show(self.supply.everything())
+            self.plane.erase(wanted, self.supply.words(wanted))
             self.state.put({_key(subject): None for subject in wanted})
             self.state.compact()
         except (StoreError, ConfigError):  # damaged, or made by other definitions than those of now
@@ -268,21 +292,26 @@ class Tiles:
         """Say that they are being changed: should this process die, they are made anew."""
         self.state.put({}, json.dumps({**self._said, "changing": True}).encode())
 
-    def _settle(self, missing: Mapping[str, str]) -> None:
-        """Say that they hold what the lake holds."""
-        versions, sources = self.supply.versions(), self.supply.sources()
+    def _settle(self, missing: Mapping[str, str], sources: Sequence[str] | None = None) -> None:
+        """Say that they hold what the lake holds of these sources, or of those that they held before."""
+        versions, sources = self.supply.versions(), self._said["sources"] if sources is None else sources
         said = {"versions": versions, "sources": sources, "missing": dict(missing), "changing": False}
         self.state.put({}, json.dumps(said).encode())
         self._damaged = False
 
     def _made_anew(self, progress: Progress) -> dict[str, int]:
         """Make them from all facts of the lake."""
+        sources = self.supply.sources()  # a source may lose its basis while this goes on: then it is done again
         self.supply.show(self.supply.everything())
         counts = {table.name: self.supply.count(table) for table in FACTS}
         ordered = {table.name: self.supply.batches(table) for table in FACTS}
         self.plane.rebuild(ordered, products=self.supply.products(), progress=progress)
+        made = self.plane.made
         self._know(FACTS)
-        self._settle(self.supply.lacking(self.features))
+        missing = self.supply.lacking(self.features)
+        if self.plane.made != made:
+            raise StoreError(f"{STATE}/ was removed while it was made.", hint="ask again.")
+        self._settle(missing, sources)
         return counts
 
     def _take_in(self, behind: Mapping[Table, Source], progress: Progress) -> bool:
