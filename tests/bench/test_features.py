@@ -20,7 +20,7 @@ PEERS = Path(features.__file__).parent / "peers"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made: Path = tmp_path_factory.mktemp("features")
-    features.generate(made, 6_000, seed=1)
+    features.generate(made, 6_000, of=(10, 3), seed=1)
     return made
 
 
