@@ -61,7 +61,7 @@ class ProfileNow:
 
     person: int
     as_of: datetime
-    values: Mapping[str, int | float | str | None]
+    values: Mapping[str, int | float | str | None] = field(repr=False)
     features: tuple[Declared, ...] = field(repr=False)
     currency: str
     online: bool

@@ -29,6 +29,7 @@ PRICE: tuple[Declared, ...] = (
          "Share of order lines in the usual price band."),
     line("price_bands", ORDER_LINE, "distinct", "price_band", "Price bands", "Number of different price bands."),
     ratio("unit_price", _PAID, _PIECES, "Price of a piece",
-          "What was paid over how many pieces it bought, of lines with an amount and a quantity above 0.",
+          "What was paid over the quantity that it bought (pieces, litres: as the source counts), of lines "
+          "with an amount and a quantity above 0.",
           unit="money"),
 )
