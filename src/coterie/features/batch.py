@@ -189,10 +189,11 @@ def _spine(spine: pa.Table, per: str) -> pa.Table:
         raise ParameterError.of("The spine", "as_of", str(kind), "naive UTC timestamps")
     try:
         rows = spine.select(shape.names).cast(shape)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         kinds = ", ".join(f"{name} {spine.schema.field(name).type}" for name in shape.names)
         allowed = ", ".join(f"{field.name} {field.type}" for field in shape)
-        raise ParameterError.of("The spine", "columns", kinds, allowed) from error
+        # the cause would show values of the spine
+        raise ParameterError.of("The spine", "columns", kinds, allowed) from None
     if lost := [name for name in shape.names if rows[name].null_count]:
         shown = " or ".join(f"without a {'moment' if name == 'as_of' else name}" for name in lost)
         raise DataError(f"The spine has rows {shown}.", hint="leave these rows out.")

@@ -9,6 +9,7 @@ different values, the commonest and their entropy are all read from one count by
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -25,18 +26,18 @@ class Inexact(Exception):  # noqa: N818 (no error: it asks for the facts)
     """The fact cannot be taken out of the cell: the facts are needed again."""
 
 
-class Partial:
+class Partial(ABC):
     """A kind of cell; see the module. ``empty`` is the cell of no fact."""
 
     empty: Cell = None
 
+    @abstractmethod
     def of(self, value: Any, occurred: int, ids: tuple[Any, ...]) -> Cell:
         """Return the cell of one fact that counts, with its moment (microseconds since 1970) and what orders ties."""
-        raise NotImplementedError
 
+    @abstractmethod
     def merge(self, left: Cell, right: Cell) -> Cell:
         """Return the cell of the facts of both; ``left`` may be changed and must not be used any more."""
-        raise NotImplementedError
 
     def unmerge(self, cell: Cell, part: Cell) -> Cell:
         """Return the cell without the facts of ``part``; ``cell`` may be changed. Raises Inexact."""

@@ -127,7 +127,7 @@ def _start(said: Any, folder: str, threads: int, memory: int) -> tuple[Any, Any]
             }.items()
         )
     )
-    gateway = launch_gateway(conf, {"stdout": said, "stderr": said})  # type: ignore[no-untyped-call]
+    gateway = launch_gateway(conf, {"stdout": said, "stderr": said})
     return gateway, SparkContext(conf=conf, gateway=gateway)
 
 
