@@ -8,21 +8,9 @@ from pathlib import Path
 import pytest
 
 from coterie.cli import run
+from till import till
 
-MAPPING = """
-source = "till"
-contract = "contract.yaml"
-
-[lawful_basis]
-segmentation = "legitimate interest: we group customers by what they bought"
-
-[[read]]
-file = "orders.csv"
-to = "order_line"
-id = ["order"]
-identify = { customer_id = "customer" }
-fields = { order_id = "order", amount = "total", occurred_at = "at" }
-"""
+MAPPING = till('contract = "contract.yaml"')
 CONTRACT = """
 apiVersion: v3.1.0
 schema:
@@ -50,7 +38,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *w
     ],
 )
 def test_what_is_not_as_it_should_be_ends_with_five(
-    tmp_path: Path,
+    workplace: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     rows: str,
@@ -59,9 +47,6 @@ def test_what_is_not_as_it_should_be_ends_with_five(
     problems: int,
     passed: list[bool],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.delenv("COTERIE_KEY", raising=False)
     Path("mapping.toml").write_text(MAPPING, "utf-8")
     Path("contract.yaml").write_text(CONTRACT % least, "utf-8")
     Path("orders.csv").write_text(f"order,customer,total,at\n{rows}", "utf-8")

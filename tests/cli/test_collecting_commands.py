@@ -27,16 +27,13 @@ BASIS = '[lawful_basis]\nsegmentation = "contract: a test"\n'
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(workplace: Path) -> Path:
     """A working folder with a shop and a file of orders, of which none has a time that is understood."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.delenv("COTERIE_KEY", raising=False)
-    monkeypatch.chdir(tmp_path)
     run("init", "--shop", "shop")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "orders.csv").write_text("order,customer,total,at\no1,ada,5,01.02.2026\no2,,5,02.02.2026\n")
-    mapping(tmp_path)
-    return tmp_path
+    (workplace / "data").mkdir()
+    (workplace / "data" / "orders.csv").write_text("order,customer,total,at\no1,ada,5,01.02.2026\no2,,5,02.02.2026\n")
+    mapping(workplace)
+    return workplace
 
 
 def mapping(folder: Path, basis: str = BASIS, at: str = '"at"') -> None:

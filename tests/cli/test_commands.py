@@ -17,21 +17,9 @@ from pyarrow import csv
 
 from coterie.cli import run
 from coterie.store.ledger import SqliteLedger
+from till import till
 
-MAPPING = """
-source = "till"
-currency = "USD"
-
-[lawful_basis]
-segmentation = "legitimate interest: we group customers by what they bought"
-
-[[read]]
-file = "orders.csv"
-to = "order_line"
-id = ["order"]
-identify = { customer_id = "customer" }
-fields = { order_id = "order", amount = "total", occurred_at = "at" }
-"""
+MAPPING = till('currency = "USD"')
 
 
 class Said(NamedTuple):
@@ -53,7 +41,7 @@ def coterie(desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def desk(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a mapping and the orders of 150 customers."""
     random = np.random.default_rng(5)
     counts = random.integers(1, 20, 150)
@@ -65,13 +53,10 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "total": [f"{amount:.2f}" for amount in random.lognormal(3, 0.5, len(customer))],
         "at": [str(np.datetime64("2025-01-01") + offset) for offset in day],
     }
-    csv.write_csv(pa.table(orders), tmp_path / "orders.csv")
-    (tmp_path / "till.toml").write_text(MAPPING, "utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    csv.write_csv(pa.table(orders), workplace / "orders.csv")
+    (workplace / "till.toml").write_text(MAPPING, "utf-8")
     monkeypatch.setenv("COTERIE_SHOP", "shop")
-    monkeypatch.delenv("COTERIE_KEY", raising=False)
-    return tmp_path
+    return workplace
 
 
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> Said:

@@ -12,29 +12,17 @@ import coterie as library
 from coterie.cli import run
 from coterie.features.catalog import CATALOG
 from coterie.features.standard import THEMES
+from till import till
 
 Said = tuple[int, str, str]
-MAPPING = """
-source = "till"
-currency = "USD"
-
-[lawful_basis]
-segmentation = "legitimate interest: we group customers by what they bought"
-
-[[read]]
-file = "orders.csv"
-to = "order_line"
-id = ["order"]
-identify = { customer_id = "customer" }
-fields = { order_id = "order", amount = "total", occurred_at = "at" }
-"""
+MAPPING = till('currency = "USD"')
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+def command(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Said]:
     """The command line in a folder with a shop of two orders, which has a feature of its own."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.chdir(tmp_path)
     Path("orders.csv").write_text("order,customer,total,at\n1,a,5.00,2026-01-01\n2,b,7.00,2026-01-02\n", "utf-8")
     Path("till.toml").write_text(MAPPING, "utf-8")
     with library.open("shop", create=True) as shop:

@@ -10,30 +10,18 @@ from typer.testing import CliRunner
 
 from coterie.cli import app
 from coterie.errors import ParameterError
+from till import till
 
-MAPPING = """
-source = "till"
-lawful_basis = { segmentation = "legitimate interest: we group customers by what they bought" }
-
-[[read]]
-file = "orders.csv"
-to = "order_line"
-id = ["order"]
-identify = { customer_id = "customer" }
-fields = { order_id = "order", amount = "total", occurred_at = "at" }
-"""
+MAPPING = till()
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shop(workplace: Path) -> Path:
     """A working folder with a shop of three customers in it."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.delenv("COTERIE_KEY", raising=False)
-    monkeypatch.chdir(tmp_path)
-    write(tmp_path, 3)
+    write(workplace, 3)
     run("init", "--shop", "shop")
     run("ingest", "mapping.toml", ".", "--shop", "shop")
-    return tmp_path
+    return workplace
 
 
 def write(folder: Path, orders: int) -> None:

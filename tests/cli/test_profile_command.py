@@ -11,34 +11,20 @@ from typer.testing import CliRunner
 from coterie.cli import app
 from coterie.errors import GateRefusedError, ParameterError
 from coterie.workspace import answering
+from till import till
 
-MAPPING = """
-source = "till"
-
-[lawful_basis]
-personalisation = "legitimate interest: we show what fits"
-
-[[read]]
-file = "orders.csv"
-to = "order_line"
-id = ["order"]
-identify = { customer_id = "customer" }
-fields = { order_id = "order", amount = "total", occurred_at = "at" }
-"""
+MAPPING = till(purpose="personalisation")
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shop(workplace: Path) -> Path:
     """A working folder with a shop of three orders of two customers in it."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.delenv("COTERIE_KEY", raising=False)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "till.toml").write_text(MAPPING, "utf-8")
+    (workplace / "till.toml").write_text(MAPPING, "utf-8")
     rows = [f"o{n},c{n % 2},12.50,2026-01-0{1 + n}" for n in range(3)]
-    (tmp_path / "orders.csv").write_text("order,customer,total,at\n" + "\n".join(rows) + "\n", "utf-8")
+    (workplace / "orders.csv").write_text("order,customer,total,at\n" + "\n".join(rows) + "\n", "utf-8")
     typed("init", "--shop", "shop", "--currency", "EUR")
     typed("ingest", "till.toml", ".", "--shop", "shop")
-    return tmp_path
+    return workplace
 
 
 def typed(*words: str) -> str:

@@ -212,7 +212,7 @@ def test_a_spark_that_is_closed_leaves_nothing(run: object, tmp_path: Path) -> N
     process = run(code, env={**os.environ, "TMPDIR": str(tmp_path / "temporary")})  # type: ignore[operator]
     out, err = process.communicate(timeout=300)
     if process.returncode == 7:
-        pytest.skip("PySpark or Java is not here")
+        pytest.skip("no Spark here: install coterie[spark] and Java 17 (Debian: openjdk-17-jre-headless)")
     assert (process.returncode, out, err) == (0, "", "")
     assert not list((tmp_path / "temporary").glob("coterie*"))
     assert not (tmp_path / "spark-warehouse").exists()

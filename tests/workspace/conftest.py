@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -143,3 +143,20 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, keys: Path) -> Iterator
         with open_shop(None) as opened:
             take_in(opened, request.getfixturevalue("exports"))
             yield opened
+
+
+@pytest.fixture
+def opened(begun: Path, tmp_path: Path, keys: Path) -> Iterator[Callable[[], Workspace]]:
+    """Opens a copy of the shop that the tests' module has begun, each time as a process after those before it."""
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
+    made: list[Workspace] = []
+
+    def again() -> Workspace:
+        for shop in made:
+            shop.close()
+        made.append(coterie.open(tmp_path / "shop"))
+        return made[-1]
+
+    yield again
+    for shop in made:
+        shop.close()

@@ -133,23 +133,6 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def opened(begun: Path, tmp_path: Path, keys: Path) -> Iterator[Callable[[], Workspace]]:
-    """Opens the shop, as a process that comes after those before it."""
-    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
-    made: list[Workspace] = []
-
-    def again() -> Workspace:
-        for shop in made:
-            shop.close()
-        made.append(coterie.open(tmp_path / "shop"))
-        return made[-1]
-
-    yield again
-    for shop in made:
-        shop.close()
-
-
-@pytest.fixture
 def shop(opened: Callable[[], Workspace]) -> Workspace:
     """The shop; the files lie in ``tmp_path / "files"``."""
     return opened()

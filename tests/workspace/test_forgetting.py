@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -157,20 +157,14 @@ def files(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def opened(tmp_path: Path, keys: Path) -> Iterator[Callable[[], Workspace]]:
-    """Opens the shop in ``tmp_path / "shop"``, as a process that comes after those before it."""
-    made: list[Workspace] = []
-
-    def again() -> Workspace:
-        for shop in made:
-            shop.close()
-        made.append(coterie.open(tmp_path / "shop", create=True, currency="EUR", minimum_group=5))
-        return made[-1]
-
-    yield again
-    for shop in made:
-        shop.close()
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty shop and its key; for copying."""
+    folder = tmp_path_factory.mktemp("begun")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        coterie.open(folder / "shop", create=True, currency="EUR", minimum_group=5).close()
+    return folder
 
 
 def subjects_of(shop: Workspace, **identifiers: str) -> list[int]:

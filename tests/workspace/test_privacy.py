@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -146,23 +145,6 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shop.ingest(Mapping.of(MAPPING), folder / "files")
     (folder / "shop" / "features.toml").write_text(OWN)
     return folder
-
-
-@pytest.fixture
-def opened(begun: Path, tmp_path: Path, keys: Path) -> Iterator[Callable[[], Workspace]]:
-    """Opens the shop, as a process that comes after those before it; everything is ingested."""
-    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
-    made: list[Workspace] = []
-
-    def again() -> Workspace:
-        for shop in made:
-            shop.close()
-        made.append(coterie.open(tmp_path / "shop"))
-        return made[-1]
-
-    yield again
-    for shop in made:
-        shop.close()
 
 
 def subjects_of(shop: Workspace) -> list[int]:

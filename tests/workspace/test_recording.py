@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -49,23 +48,6 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with coterie.open(folder / "shop", create=True, currency="EUR") as shop:
             shop.ingest("segment", folder / "data", source="web", lawful_basis=BASES)
     return folder
-
-
-@pytest.fixture
-def opened(begun: Path, tmp_path: Path, keys: Path) -> Iterator[Callable[[], Workspace]]:
-    """Opens a shop with one imported event, as a process that comes after those before it."""
-    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
-    made: list[Workspace] = []
-
-    def again() -> Workspace:
-        for shop in made:
-            shop.close()
-        made.append(coterie.open(tmp_path / "shop"))
-        return made[-1]
-
-    yield again
-    for shop in made:
-        shop.close()
 
 
 def ids(shop: Workspace) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -64,17 +64,9 @@ def ingest(
     if guess:
         _propose(screen, Path(mapping), out)
         return
+    told = _told(source, basis, currency, timezone, exported)
     with open_shop(shop) as workspace, screen.progress() as progress:
-        receipt = workspace.ingest(
-            mapping,
-            data,
-            source=source,
-            lawful_basis=_basis(basis),
-            currency=currency,
-            timezone=timezone,
-            exported=exported,
-            progress=progress,
-        )
+        receipt = workspace.ingest(mapping, data, **told, progress=progress)
     tell(screen, receipt)
 
 
@@ -92,17 +84,9 @@ def replay(
 ) -> None:
     """Judge a source's quarantined rows anew, after its mapping or contract was mended; the files are not needed."""
     screen = Screen(as_json=as_json)
+    told = _told(source, basis, currency, timezone, exported)
     with open_shop(shop) as workspace, screen.progress() as progress:
-        receipt = workspace.replay(
-            mapping,
-            data,
-            source=source,
-            lawful_basis=_basis(basis),
-            currency=currency,
-            timezone=timezone,
-            exported=exported,
-            progress=progress,
-        )
+        receipt = workspace.replay(mapping, data, **told, progress=progress)
     if not receipt.files and not as_json:
         screen.say(f"No row of {receipt.source} is in quarantine.")
     else:
@@ -147,6 +131,16 @@ def undo_import(
         screen.lines([f"Undid import {import_id}, {undone['file']}: removed {facts}."])
         if also := ", ".join(map(str, undone["together_with"])):
             screen.lines([f"Import {also} went with it, for each had left rows out that the other had."])
+
+
+def _told(
+    source: str | None, basis: list[str] | None, currency: str | None, timezone: str | None, exported: str | None
+) -> dict[str, Any]:
+    """Return what was said of the files besides the mapping."""
+    return {
+        "source": source, "lawful_basis": _basis(basis), "currency": currency, "timezone": timezone,
+        "exported": exported,
+    }  # fmt: skip
 
 
 def _basis(given: list[str] | None) -> dict[str, str] | None:

@@ -1,0 +1,18 @@
+"""The mapping of a till that writes one file of orders, which tests of the command line bring in."""
+
+from __future__ import annotations
+
+ORDERS = """
+[[read]]
+file = "orders.csv"
+to = "order_line"
+id = ["order"]
+identify = { customer_id = "customer" }
+fields = { order_id = "order", amount = "total", occurred_at = "at" }
+"""
+
+
+def till(*settings: str, purpose: str = "segmentation") -> str:
+    """Return the mapping, with lines for its head."""
+    basis = f'lawful_basis = {{ {purpose} = "legitimate interest: we group customers by what they bought" }}'
+    return "\n".join(['source = "till"', *settings, basis, ORDERS])
