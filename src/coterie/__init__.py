@@ -2,8 +2,8 @@
 
 ``coterie.open(folder)`` opens a shop and returns a :class:`Workspace` with the verbs (ingest, check, resolve, build,
 segment, show, forget and others). The estimators (:class:`KMeansSegments`, :class:`WardSegments`,
-:class:`RFMSegments`) work on any dataframe, without a shop. Names are imported when they are first used, so
-``import coterie`` is quick.
+:class:`RFMSegments`, :class:`GoalSegments`, :class:`TasteSegments`) work on any dataframe, without a shop. Names are
+imported when they are first used, so ``import coterie`` is quick.
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ _HOMES = {
     "Config": "coterie.config",
     "CoterieError": "coterie.errors",
     "Feature": "coterie.features.feature",
+    "GoalSegments": "coterie.segments.goal",
     "KMeansSegments": "coterie.segments.clustering",
     "Mapping": "coterie.collect.mapping",
     "Matrix": "coterie.features.matrix",
     "Outcome": "coterie.features.outcome",
     "RFMSegments": "coterie.segments.rfm",
+    "TasteSegments": "coterie.segments.taste",
     "WardSegments": "coterie.segments.hierarchy",
     "Window": "coterie.features.feature",
     "Workspace": "coterie.workspace",
+    "check_segmenter": "coterie.segments.checks",
     "open": "coterie.workspace",
     "restore": "coterie.workspace",
+    "surrogate": "coterie.segments.surrogate",
 }
 
 __all__ = [
@@ -37,17 +41,21 @@ __all__ = [
     "Config",
     "CoterieError",
     "Feature",
+    "GoalSegments",
     "KMeansSegments",
     "Mapping",
     "Matrix",
     "Outcome",
     "RFMSegments",
+    "TasteSegments",
     "WardSegments",
     "Window",
     "Workspace",
     "__version__",
+    "check_segmenter",
     "open",
     "restore",
+    "surrogate",
 ]
 
 if TYPE_CHECKING:
@@ -59,9 +67,13 @@ if TYPE_CHECKING:
     from coterie.features.feature import Feature, Window
     from coterie.features.matrix import Matrix
     from coterie.features.outcome import Outcome
+    from coterie.segments.checks import check_segmenter
     from coterie.segments.clustering import KMeansSegments
+    from coterie.segments.goal import GoalSegments
     from coterie.segments.hierarchy import WardSegments
     from coterie.segments.rfm import RFMSegments
+    from coterie.segments.surrogate import surrogate
+    from coterie.segments.taste import TasteSegments
     from coterie.workspace import Workspace, open, restore
 
 

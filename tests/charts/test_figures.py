@@ -15,8 +15,11 @@ from markupsafe import Markup
 
 from coterie.charts.bars import Difference, Tile, columns, diverging, fate, meter, mosaic
 from coterie.charts.dendrogram import Branch, dendrogram
-from coterie.charts.drawing import extent, fit, standalone, wrap
+from coterie.charts.drawing import extent, fit, stack, standalone, wrap
+from coterie.charts.flow import Band, Block, flow
+from coterie.charts.heat import Cell, heat
 from coterie.charts.intervals import Dot, Strip, dots, strips
+from coterie.charts.profile import Profile, profile
 from coterie.charts.scatter import Cloud, scatter
 from coterie.errors import ParameterError
 
@@ -34,6 +37,23 @@ def _tiles(name: str) -> list[Tile]:
 def _branches(name: str) -> list[Branch]:
     heights = {0: (None, 10.0, None), 1: (0, 4.0, 0), 2: (1, 0.0, 0), 3: (1, 0.0, 0), 4: (0, 0.0, 1)}
     return [Branch(node, parent, height, name, "12", segment) for node, (parent, height, segment) in heights.items()]
+
+
+def _blocks(name: str, *others: str) -> list[Block]:
+    blocks = [Block("0", name, 60.0, name, 0), Block("1", name, 0.0, name, 1)]
+    return [*blocks, *(Block(key, name, 9.0, name, None) for key in others)]
+
+
+_BANDS = [
+    Band("0", "0", 40.0, "stay"),
+    Band("0", "1", 10.0, "move"),
+    Band("new", "1", 9.0, ""),
+    Band("0", "gone", 9.0, ""),
+]
+
+
+def _panel(name: str, width: int) -> Markup:
+    return dots([Dot(name, 0.5, 0.4, 0.6, name, "view")], title=name, description=name, width=width)
 
 
 DRAWN: dict[str, Callable[[str, int], Markup]] = {
@@ -75,6 +95,29 @@ DRAWN: dict[str, Callable[[str, int], Markup]] = {
         marks=[(0.6, name)],
         width=width,
     ),
+    "profile": lambda name, width: profile(
+        [Profile(name, index, (1.0, -0.4, math.nan)) for index in range(12)],
+        [name, "Orders", ""],
+        title=name,
+        description=name,
+        width=width,
+    ),
+    "flow": lambda name, width: flow(
+        [(name, _blocks(name, "new")), (name, _blocks(name, "new", "gone")), (name, _blocks(name, "gone"))],
+        [_BANDS, _BANDS],
+        title=name,
+        description=name,
+        width=width,
+    ),
+    "heat": lambda name, width: heat(
+        [(name, 0, [Cell(0.9, name, name, framed=True), Cell(None, name)]), (name, None, [Cell(0.1, ""), Cell(2, "")])],
+        [(name, 0), (name, None)],
+        title=name,
+        description=name,
+        corner=name,
+        width=width,
+    ),
+    "stack": lambda name, width: stack([(name, _panel(name, width)), (name, _panel(name, width))], title=name),
 }
 HOSTILE = ["<script>alert(1)</script>\"'&", "x" * 400, "\u202eعملاء\u202c", "週末のお客様" * 9, "a\x00\x1b\ud800b", ""]
 

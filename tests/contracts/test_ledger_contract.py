@@ -148,6 +148,15 @@ def test_read_matches_every_column(ledger: Ledger) -> None:
         ledger.read(NOTES, number="one")
 
 
+def test_read_takes_the_columns_that_are_asked_for(ledger: Ledger) -> None:
+    ledger.insert(NOTES, [note("a", 1, weight=2.0), note("b", 2)])
+    assert ledger.read(NOTES, "number", "place").to_pydict() == {"number": [1, 2], "place": ["a", "b"]}
+    assert ledger.read(NOTES, "weight", place="a").to_pydict() == {"weight": [2.0]}
+    assert ledger.read(NOTES, "raw", place="nobody").schema == NOTES.empty().select(["raw"]).schema
+    with pytest.raises(MissingColumnError, match="plaice"):
+        ledger.read(NOTES, "plaice")
+
+
 def test_delete_returns_how_many(ledger: Ledger) -> None:
     ledger.insert(NOTES, [note("a", n) for n in range(5)])
     assert ledger.delete(NOTES, "number", [1, 3, 3, 99]) == 2

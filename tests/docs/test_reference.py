@@ -16,7 +16,10 @@ from coterie.workspace import Workspace
 from pages import DOCS, ROOT
 
 # Public for those who build on a Workspace, and no verbs of the shop.
-PARTS = {"close", "content_hash", "exported", "facts", "holders", "settings", "tabulate", "write"}
+PARTS = {
+    "close", "content_hash", "declared", "everybody", "exported", "facts",
+    "holders", "settings", "tabulate", "write",
+}  # fmt: skip
 PUBLIC = {name for name, _ in inspect.getmembers(Workspace, inspect.isfunction) if not name.startswith("_")}
 VERBS = sorted(PUBLIC - PARTS)
 

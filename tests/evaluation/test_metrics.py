@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import r2_score, roc_auc_score
 
 from coterie.errors import ParameterError, TooFewPeopleError
@@ -103,24 +102,33 @@ def test_a_group_that_knows_the_future_is_worth_more_than_one_that_does_not():
     assert abs(guessing - 0.5) < 0.05
 
 
-def test_ceilings_are_sklearns_models_on_the_other_folds():
-    random = np.random.default_rng(3)
-    X = random.normal(size=(300, 4))
-    y = X @ [1.0, -2.0, 0.0, 0.5] + random.normal(size=300)
-    split = folds(300, 3)
-    ridge, logistic = metrics.ridge_scores(X, y, split), metrics.logistic_scores(X, y > 0, split)
-    for part in range(3):
-        here = split == part
-        model = RidgeCV(np.logspace(-2, 4, 13)).fit(X[~here], y[~here])
-        np.testing.assert_allclose(ridge[here], model.predict(X[here]))
-        classes = LogisticRegression(C=0.1, max_iter=1000).fit(X[~here], y[~here] > 0)
-        np.testing.assert_allclose(logistic[here], classes.predict_proba(X[here])[:, 1], rtol=1e-6)
-    assert metrics.r2(y, ridge) > 0.7
-    assert metrics.auc(y > 0, logistic) > 0.9
+@given(groupings())
+def test_pooled_r2_of_one_outcome_is_r2_and_of_copies_as_well(case):
+    groups, outcome = case
+    if np.ptp(outcome) == 0:
+        assert np.isnan(metrics.pooled_r2(outcome[:, None], outcome[:, None]))
+        return
+    told = metrics.mix_means(outcome[:, None], groups, np.arange(len(groups)) % 2)
+    alone = metrics.r2(outcome, told[:, 0])
+    assert metrics.pooled_r2(outcome[:, None], told) == pytest.approx(alone)
+    assert metrics.pooled_r2(np.column_stack([outcome] * 3), np.column_stack([told] * 3)) == pytest.approx(alone)
 
 
-def test_a_logistic_ceiling_without_both_outcomes_tells_the_rate():
-    assert metrics.logistic_scores(np.ones((4, 1)), np.zeros(4), np.array([0, 0, 1, 1])).tolist() == [0, 0, 0, 0]
+@given(groupings(), st.integers(1, 4))
+def test_mix_means_are_the_out_of_fold_means_of_each_item(case, items):
+    groups, outcome = case
+    shares, fold = np.column_stack([np.roll(outcome, item) for item in range(items)]), np.arange(len(groups)) % 2
+    expected = np.column_stack([metrics.out_of_fold_means(column, groups, fold) for column in shares.T])
+    np.testing.assert_allclose(metrics.mix_means(shares, groups, fold), expected, atol=1e-12)
+
+
+def test_a_varied_item_counts_more_in_a_pooled_r2():
+    random = np.random.default_rng(4)
+    large, small = random.normal(size=400) * 10, random.normal(size=400)
+    knows_large = metrics.pooled_r2(np.column_stack([large, small]), np.column_stack([large, np.zeros(400)]))
+    knows_small = metrics.pooled_r2(np.column_stack([large, small]), np.column_stack([np.zeros(400), small]))
+    assert knows_large > 0.98
+    assert abs(knows_small) < 0.03
 
 
 @pytest.mark.parametrize(
@@ -134,7 +142,11 @@ def test_a_logistic_ceiling_without_both_outcomes_tells_the_rate():
         (lambda: metrics.out_of_fold_means([1, 2], [1, 1], [0]), ParameterError),
         (lambda: metrics.out_of_fold_means([1, 2], [1, 1], [0, 0]), TooFewPeopleError),
         (lambda: metrics.overlaps([1, 2], [1]), ParameterError),
-        (lambda: metrics.ridge_scores([1, 2], [1, 2], [0, 1]), ParameterError),
+        (lambda: metrics.mix_means([1, 2], [1, 1], [0, 1]), ParameterError),
+        (lambda: metrics.mix_means(np.ones((2, 1)), [1, 1], [0, 0]), TooFewPeopleError),
+        (lambda: metrics.mix_means(np.empty((0, 1)), [], []), TooFewPeopleError),
+        (lambda: metrics.pooled_r2([1, 2], [1, 2]), ParameterError),
+        (lambda: metrics.pooled_r2(np.empty((0, 2)), np.empty((0, 2))), TooFewPeopleError),
     ],
 )
 def test_what_cannot_be_measured_says_so(call, error):

@@ -98,6 +98,16 @@ def test_page_works(chromium: str, report: Callable[..., SegmentReport], width: 
     assert found["fetched"] == []
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_section_fits(chromium: str, full: Callable[..., SegmentReport], width: int, tmp_path: Path) -> None:
+    found = _look(chromium, render(full()).replace("<details", "<details open"), width, tmp_path)
+    assert found["needed"] <= found["room"]
+    assert found["cut"] == 0
+    assert found["smallest"] >= 11
+    assert found["named"]
+    assert found["fetched"] == []
+
+
 def test_hostile_names_fit_a_phone(
     chromium: str, report: Callable[..., SegmentReport], described: Callable[..., Any], tmp_path: Path
 ) -> None:

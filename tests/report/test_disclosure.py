@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.report.disclosure import Disclosure
 from coterie.report.segments import SegmentReport, render
 from coterie.segments.description import SegmentDescription
-from coterie.segments.hierarchy import TreeNode
+from coterie.segments.disclosure import Disclosure
 from coterie.segments.projection import Projection
+from coterie.segments.tree import TreeNode
 
 Report = Callable[..., SegmentReport]
 Described = Callable[..., SegmentDescription]

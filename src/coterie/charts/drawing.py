@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -13,7 +14,15 @@ from coterie.charts.palette import FIGURE_CSS, variables
 from coterie.errors import ParameterError
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\ufffe\uffff]")
+_HEAD = re.compile(r'<svg [^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)" width="[\d.]+" height="[\d.]+"')
 _NARROW, _WIDE = frozenset("iljtfrI.,:;'!|()[] "), frozenset("mwMWGOQ@%&")
+
+
+class Figure(NamedTuple):
+    """One figure, drawn for a desk and for a phone; a page shows one of the two."""
+
+    wide: Markup
+    narrow: Markup
 
 
 def clean(words: str) -> str:
@@ -135,6 +144,27 @@ def figure(body: Iterable[Markup], *, width: float, height: float, title: str, d
     ).format(w=number(width), h=number(height), key=key, title=title, desc=clean(description), inner=inner)
 
 
+def stack(figures: Sequence[tuple[str, Markup]], *, title: str) -> Markup:
+    """Put figures below each other, each under its own heading, as one figure.
+
+    Parameters
+    ----------
+    figures
+        Heading and figure.
+    title
+        For those who cannot see it; each figure keeps its own description.
+    """
+    y, width = 0.0, 0.0
+    body: list[Markup] = []
+    for heading, drawn in figures:
+        wide, high = _extents(drawn, "stack")
+        body.append(text(0, y + 14, heading, classes="strong"))
+        body.append(Markup('<g transform="translate(0 {})">{}</g>').format(number(y + 28), drawn))
+        y, width = y + high + 56, max(width, wide)
+    described = "; ".join(heading for heading, _ in figures)
+    return figure(body, width=width, height=max(y - 28, 0.0), title=title, description=described)
+
+
 def standalone(svg: Markup, *, dark: bool = False, margin: int = 16) -> Markup:
     """Turn a figure into a file of its own, with its colours and its paper, for example for a README.
 
@@ -152,19 +182,26 @@ def standalone(svg: Markup, *, dark: bool = False, margin: int = 16) -> Markup:
     Markup
         An SVG document in UTF-8 that fetches nothing.
     """
-    head = re.match(r'<svg [^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)" width="[\d.]+" height="[\d.]+"', svg)
-    if head is None:
-        raise ParameterError.of("standalone", "svg", str(svg)[:40], "a figure that a function of coterie.charts drew")
-    width, height = float(head[1]) + 2 * margin, float(head[2]) + 2 * margin
+    inner, end = _extents(svg, "standalone"), svg.index(">") + 1
+    width, height = inner[0] + 2 * margin, inner[1] + 2 * margin
     view = f"{-margin} {-margin} {number(width)} {number(height)}"
+    named = _HEAD.sub("", str(svg[:end]), count=1)
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="figure" viewBox="{view}" '
-        f'width="{number(width)}" height="{number(height)}"'
+        f'width="{number(width)}" height="{number(height)}"{named}'
     )
     style = Markup("<style>:root{{{}}}{}</style>").format(
         Markup(variables(dark=dark)),  # noqa: S704 (our own constants)
         Markup(FIGURE_CSS),  # noqa: S704
     )
     paper = Markup('<rect class="paper" x="{}" y="{}" width="100%" height="100%"/>').format(-margin, -margin)
-    names, rest = str(svg)[head.end() :].split("</desc>", 1)
+    names, rest = str(svg)[end:].split("</desc>", 1)
     return Markup(opening + names + "</desc>") + style + paper + Markup(rest)  # noqa: S704 (escaped when it was drawn)
+
+
+def _extents(svg: Markup, owner: str) -> tuple[float, float]:
+    """Return width and height of a figure."""
+    head = _HEAD.match(svg)
+    if head is None:
+        raise ParameterError.of(owner, "svg", str(svg)[:40], "a figure that a function of coterie.charts drew")
+    return float(head[1]), float(head[2])

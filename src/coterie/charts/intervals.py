@@ -11,7 +11,7 @@ from markupsafe import Markup
 from coterie.charts.drawing import extent, figure, fit, hint, line, number, part, text
 from coterie.charts.numbers import ratio
 
-_LOOKS = {"model": "accent", "baseline": "plain", "ceiling": "plain"}
+_LOOKS = {"model": "accent", "view": "accent", "baseline": "plain", "ceiling": "plain"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Dot:
     words
         The figure in words.
     look
-        ``model`` (filled, accented), ``baseline`` (filled, grey), ``ceiling`` (hollow), or the class of a group.
+        ``model`` (filled, accented), ``view`` (hollow, accented), ``baseline`` (filled, grey), ``ceiling`` (a hollow
+        diamond), or the class of a group.
     """
 
     label: str
@@ -102,11 +103,15 @@ def dots(
 
 
 def _spot(x: float, y: float, row: Dot) -> Markup:
-    """Draw the figure: a dot, or a hollow diamond for what no model can reach."""
+    """Draw the figure: a dot, a ring for what stands beside the model, a hollow diamond for what no model can reach."""
     tip = hint(f"{row.label}: {row.words}")
     if row.look == "ceiling":
         shape = f"M{number(x)} {number(y - 6.5)}l6.5 6.5-6.5 6.5-6.5-6.5z"
         return Markup('<path class="stroke hollow" stroke-width="2" d="{}">{}</path>').format(shape, tip)
+    if row.look == "view":
+        return Markup('<circle class="stroke hollow" stroke-width="2" cx="{}" cy="{}" r="5">{}</circle>').format(
+            number(x), number(y), tip
+        )
     return Markup('<circle class="fill" cx="{}" cy="{}" r="{}">{}</circle>').format(
         number(x), number(y), number(6 if row.look == "model" else 5), tip
     )

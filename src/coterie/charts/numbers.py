@@ -98,6 +98,16 @@ def ratio(number: float, *, places: int = 2) -> str:
     return _signed(body.removeprefix("0") if body.startswith("0.") else body, round(number, places))
 
 
+def signed(number: float, *, places: int = 3) -> str:
+    """Write a difference of plain figures such as R² or AUC, always with its sign.
+
+    >>> signed(0.0213), signed(-0.004), signed(0.0)
+    ('+.021', '−.004', '+.000')
+    """
+    words = ratio(number, places=places)
+    return words if words.startswith((_MINUS, MISSING)) else f"+{words}"
+
+
 def quantity(number: float, unit: str, currency: str) -> str:
     """Write a figure of one of the units money (minor units), share, days, count, number.
 

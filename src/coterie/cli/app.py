@@ -14,6 +14,7 @@ from coterie.cli import (
     checking,
     collecting,
     defining,
+    following,
     identities,
     keeping,
     mappings,
@@ -27,7 +28,7 @@ from coterie.errors import CoterieError, UsageError
 
 COMMANDS = (
     *(collecting, recording, mappings, checking, identities),
-    *(defining, segmenting, answering, people, keeping),
+    *(defining, segmenting, following, answering, people, keeping),
 )
 """The modules that register commands, in the order in which data flows."""
 

@@ -194,7 +194,8 @@ def profile_table(screen: Screen, found: ProfileNow) -> None:
             shown = quantity(value, feature.unit, found.currency)
         rows.append((feature.title or feature.name, shown, feature.meaning))
     screen.table(("feature", "value", "meaning"), rows)
-    screen.lines([f"As of {found.as_of:%Y-%m-%d %H:%M} UTC."])
+    segments = [f"{one.name} (segment {one.segment} of {one.model_id})" for one in found.segments]
+    screen.lines([f"As of {found.as_of:%Y-%m-%d %H:%M} UTC.", *(f"In segment: {words}" for words in segments)])
     if found.why:
         screen.say(f"Computed from the facts: {found.why}.")
     if found.hint:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from coterie.evaluation.intervals import Estimate, bootstrap
 
-Verdict = Literal["better", "worse", "no different"]
+Verdict = Literal["better", "not inferior", "worse", "no different"]
 Statistic = Callable[[npt.NDArray[np.intp]], float]
 
 
@@ -31,12 +31,28 @@ def difference(model: Statistic, other: Statistic, draws: npt.NDArray[np.intp], 
     return bootstrap(lambda rows: model(rows) - other(rows), draws, level=level)
 
 
-def verdict(gap: Estimate) -> Verdict:
+def verdict(gap: Estimate, margin: float = 0.0) -> Verdict:
     """Say in words whether a difference's interval lies above, below or around nothing.
+
+    Parameters
+    ----------
+    gap
+        Model minus other.
+    margin
+        Above 0 it is asked as well whether the model is not inferior: whether its interval ends above ``-margin``. To
+        find no difference shows no such thing, the interval may be wide.
+
+    References
+    ----------
+    Piaggio et al. (2012), Reporting of noninferiority and equivalence randomized trials (CONSORT).
 
     >>> verdict(Estimate(0.02, -0.01, 0.05))
     'no different'
+    >>> verdict(Estimate(0.02, -0.01, 0.05), margin=0.02)
+    'not inferior'
     """
     if gap.low > 0:
         return "better"
+    if margin > 0 and gap.low > -margin:
+        return "not inferior"
     return "worse" if gap.high < 0 else "no different"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -82,22 +80,46 @@ def r2_of_groups(outcome: npt.ArrayLike, groups: npt.ArrayLike, folds: npt.Array
     return r2(outcome, means)
 
 
-def ridge_scores(features: npt.ArrayLike, outcome: npt.ArrayLike, folds: npt.ArrayLike) -> Floats:
-    """Return out-of-fold predictions of a ridge regression on single people: what no grouping could know better.
+def mix_means(shares: npt.ArrayLike, groups: npt.ArrayLike, folds: npt.ArrayLike) -> Floats:
+    """Return, for each person, the mean shares of the group's members in the other folds: shape (people, items)."""
+    parts = np.asarray(shares, dtype=np.float64)
+    if parts.ndim != 2:
+        raise ParameterError.of("mix_means", "shares", parts.shape, "of shape (people, items)")
+    if not len(parts):
+        raise TooFewPeopleError.of("A grouping", 1, 0)
+    place, part = (np.unique(np.asarray(one), return_inverse=True)[1] for one in (groups, folds))
+    k, count = int(place.max()) + 1, int(part.max()) + 1
+    if count < 2:
+        raise TooFewPeopleError.of("Out-of-fold means", 2, len(parts), hint="use at least two folds.")
+    cell = place * count + part
+    size = np.bincount(cell, minlength=k * count).reshape(k, count)
+    sums = np.stack([np.bincount(cell, weights=one, minlength=k * count).reshape(k, count) for one in parts.T])
+    others, amounts = size.sum(axis=1, keepdims=True) - size, sums.sum(axis=2, keepdims=True) - sums
+    everybody = amounts.sum(axis=1, keepdims=True) / others.sum(axis=0)  # of the other folds
+    means = np.where(others > 0, amounts / np.maximum(others, 1), everybody)
+    return np.asarray(means[:, place, part].T, dtype=np.float64)
 
-    ``features`` has the shape (people, columns) and is scaled; the penalty is chosen inside each training part by
-    generalised cross-validation over 10⁻² … 10⁴.
+
+def pooled_r2(outcomes: npt.ArrayLike, predictions: npt.ArrayLike) -> float:
+    """Return the share of the variance of several outcomes that predictions explain, squares pooled over outcomes.
+
+    Of shares of spend by category, a large category counts more than a small one, as its shares vary more.
+
+    Parameters
+    ----------
+    outcomes, predictions
+        Of shape (people, items).
+
+    >>> pooled_r2([[1, 0], [0, 1]], [[0.5, 0.5], [0.5, 0.5]]), pooled_r2([[1, 0], [0, 1]], [[1, 0], [0, 1]])
+    (0.0, 1.0)
     """
-    from sklearn.linear_model import RidgeCV
-
-    return _out_of_fold(lambda: RidgeCV(np.logspace(-2, 4, 13)), features, outcome, folds, "predict")
-
-
-def logistic_scores(features: npt.ArrayLike, happened: npt.ArrayLike, folds: npt.ArrayLike) -> Floats:
-    """Return out-of-fold probabilities of a logistic regression on single people (L2, C = .1)."""
-    from sklearn.linear_model import LogisticRegression
-
-    return _out_of_fold(lambda: LogisticRegression(C=0.1, max_iter=1000), features, happened, folds, "predict_proba")
+    y, p = np.asarray(outcomes, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
+    if y.ndim != 2 or y.shape != p.shape:
+        raise ParameterError.of("pooled_r2", "predictions", p.shape, f"of shape {y.shape}, people by items")
+    if not len(y):
+        raise TooFewPeopleError.of("A metric", 1, 0)
+    total = float(np.square(y - y.mean(axis=0)).sum())
+    return float("nan") if total == 0 else 1 - float(np.square(y - p).sum()) / total
 
 
 def overlaps(groups: npt.ArrayLike, others: npt.ArrayLike) -> Ints:
@@ -122,21 +144,6 @@ def jaccard(groups: npt.ArrayLike, others: npt.ArrayLike) -> Floats:
     both = overlaps(groups, others)
     union = both.sum(axis=1, keepdims=True) + both.sum(axis=0, keepdims=True) - both
     return np.asarray((both / union).max(axis=1), dtype=np.float64)
-
-
-def _out_of_fold(make: Any, features: npt.ArrayLike, outcome: npt.ArrayLike, folds: npt.ArrayLike, how: str) -> Floats:
-    X, y, fold = np.asarray(features, dtype=np.float64), np.asarray(outcome, dtype=np.float64), np.asarray(folds)
-    if X.ndim != 2 or not len(X) == len(y) == len(fold):
-        raise ParameterError.of("A ceiling", "features", X.shape, f"of shape ({len(y)}, columns)")
-    scores = np.empty(len(y))
-    for part in np.unique(fold):
-        here = fold == part
-        if len(np.unique(y[~here])) < 2:
-            scores[here] = y[~here].mean() if (~here).any() else 0.0
-            continue
-        answer = getattr(make().fit(X[~here], y[~here]), how)(X[here])
-        scores[here] = answer if answer.ndim == 1 else answer[:, 1]
-    return scores
 
 
 def _pair(outcome: npt.ArrayLike, other: npt.ArrayLike, name: str) -> tuple[Floats, Floats]:

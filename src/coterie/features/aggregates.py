@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from coterie.features.aggregation import GROUPED, Gap
+from coterie.features.aggregation import GROUPED, PASSING, Gap, commonest
 from coterie.features.facts import IDS, Facts
 from coterie.features.feature import Feature, relation
+from coterie.features.versions import CODES, words
 from coterie.store import sql
 from coterie.store.sql import Expression, alias, both, column, known, named, when, whole
 
@@ -41,7 +42,7 @@ class Aggregates:
     def _counts(self, feature: Feature, there: str | None = None) -> Expression | None:
         """Return the condition, apart from the window, under which a fact counts; None when all do.
 
-        ``there`` is a column that is known to have values only.
+        ``there`` is a column whose missing values count for nothing anyway.
         """
         kind = relation(feature.on).kind if self.facts.mixed and self.facts.row != "order" else None
         of_kind = None if kind is None else exp.EQ(this=column("kind"), expression=sql.text(kind))
@@ -62,7 +63,7 @@ class Aggregates:
             relations[source] = self._in_order(features, before)
         chosen = []
         for feature in features:
-            counts, gap = self._counts(feature), None
+            counts, gap = self._counts(feature, feature.value if feature.aggregation.kind in PASSING else None), None
             if feature.aggregation.kind == "gap_std":
                 index = before[_key(counts)][1]
                 length = exp.Sub(this=column("occurred"), expression=column(f"before_{index}"))
@@ -110,15 +111,32 @@ class Aggregates:
         counted = exp.select(*keys, *numbers).from_(named(self.facts.name)).where(known(column(name)), *counts)
         counted = counted.group_by(*keys)
         relations[f"{self.facts.name}_by_{name}"] = counted
-        chosen = []
+        chosen, texts = [], []
         for feature in features:
             hit = both(self.facts.within(feature.window), self._counts(feature, name))
             number = column(f"number_{conditions[_key(hit)][1]}")
-            chosen.append(alias(feature.aggregation.sql_of_groups(column(name), number), feature.name))
+            if name in self.facts.coded and feature.aggregation.kind == "most_frequent":
+                value = commonest(column(name), number)
+                texts.append(feature.name)
+            else:
+                value = feature.aggregation.sql_of_groups(column(name), number)
+            chosen.append(alias(value, feature.name))
             sources[feature.name] = f"{self.facts.name}_{name}"
         source = named(f"{self.facts.name}_by_{name}")
         query = exp.select(column("position"), *chosen).from_(source).group_by(column("position"))
-        relations[f"{self.facts.name}_{name}"] = query
+        relations[f"{self.facts.name}_{name}"] = self._worded(name, query, [f.name for f in features], texts)
+
+    def _worded(self, name: str, query: exp.Select, features: Sequence[str], texts: Sequence[str]) -> Expression:
+        """Return a relation in which the numbers of some features are the texts again that they stand for."""
+        if not texts:
+            return query
+        shorts = {feature: f"w{index}" for index, feature in enumerate(texts)}
+        values = [alias(column(name, shorts[one]), one) if one in shorts else column(one, "n") for one in features]
+        worded = exp.select(column("position", "n"), *values).from_(query.subquery("n"))
+        for one, short in shorts.items():
+            on = exp.EQ(this=column(CODES[name], short), expression=column(one, "n"))
+            worded = worded.join(words(name, self.facts.shelf).subquery(short), on=on, join_type="left", copy=False)
+        return worded
 
 
 def _ranked(feature: Feature) -> bool:

@@ -38,7 +38,7 @@ from sqlglot import exp
 from coterie.errors import ParameterError
 from coterie.features import rule as rules
 from coterie.features.rule import Rule
-from coterie.store.sql import DAY, Expression, both, column, count, ratio, real, row, total, when, whole
+from coterie.store.sql import DAY, Expression, both, column, count, ratio, real, rest, row, total, when, whole
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ _KINDS = {
 }
 KINDS = tuple(_KINDS)
 GROUPED = ("distinct", "most_frequent", "top_share", "entropy")  # counted by value first
+PASSING = ("sum", "mean", "variance", "std", "min", "max")  # SQL passes over missing values by itself
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ class _Facts:
 
     @property
     def number(self) -> Expression:
-        return count(self.hit)
+        return exp.Count(this=self.value) if self.name else count(self.hit)
 
 
 def _days(microseconds: Expression) -> Expression:
@@ -308,6 +309,15 @@ def _entropy(number: Expression) -> Expression:
 def _most_frequent(value: Expression, number: Expression) -> Expression:
     commonest_first = row(exp.Neg(this=number), value)
     return exp.ArgMin(this=value, expression=when(_positive(number), commonest_first))
+
+
+def commonest(code: Expression, number: Expression) -> Expression:
+    """Return the most frequent value of one owner, where values are numbers from 1 to 2^32 - 1 in their order.
+
+    Number and value go into one whole number, of which engines find the least much faster than that of a row.
+    """
+    together = exp.Sub(this=code, expression=exp.Mul(this=number, expression=whole(2**32)))
+    return rest(exp.Min(this=when(_positive(number), together)), 2**32)
 
 
 _OF_GROUPS: dict[str, Callable[[Expression, Expression], Expression]] = {

@@ -23,7 +23,7 @@ _COIN = 0.01  # money is logged in units of its first percentile: a small amount
 _RARE = 0.02  # a level that fewer people have goes to "other"
 _LEVELS = 20  # at most that many levels of a text column are kept apart
 _NORMAL_IQR = 1.3489795003921634  # interquartile range of the standard normal distribution
-_LARGEST = 1e150  # numbers beyond are pulled in to it, so that their squares are numbers still
+LARGEST = 1e150  # numbers beyond are pulled in to it, so that their squares are numbers still
 _ABSENT, _OTHER = "missing", "other"
 
 
@@ -121,11 +121,10 @@ class TextColumn:
 
     def transform(self, frame: nw.DataFrame[Any]) -> list[Floats]:
         """Return one indicator of floats a level, each of shape (people,)."""
-        values = texts(frame, self.name)
-        hits = [(values == level).to_numpy().astype(float) for level in self.levels]
-        if self.other:
-            hits.append(1.0 - np.sum(hits, axis=0) if hits else np.ones(len(values)))
-        return [hit / self.scale * self.weight for hit in hits]
+        values = texts(frame, self.name).to_arrow()
+        found = pc.index_in(values, pa.array(self.levels, values.type)).to_numpy(zero_copy_only=False)
+        place = np.where(np.isnan(found), len(self.levels), found) if found.dtype.kind == "f" else found
+        return [(place == each) / self.scale * self.weight for each in range(len(self._all))]
 
     def inverse(self, columns: Sequence[Floats]) -> pa.Array:
         """Return the level with the largest indicator; missing for the level of what was missing, and for none."""
@@ -159,27 +158,29 @@ def fit_number(
 ) -> NumberColumn | str:
     """Learn a column of numbers, or say why it tells nothing; parameters as in ``Matrix``."""
     values = numbers(frame, name)
-    known = values[np.isfinite(values)]
+    known = np.sort(values[np.isfinite(values)])  # sorted, sums do not depend on the order that people come in
+    missing = len(values) - len(known)
     if not known.size:
         return "nobody has a value"
-    fill = {"money": 0.0, "count": 0.0, "days": float(known.max())}.get(unit, float(np.median(known)))
-    plain = _prepare(values, fill, None)
-    wanted = scaling.startswith("log-") and unit != "share" and plain.min() >= 0
+    fill = {"money": 0.0, "count": 0.0, "days": float(known[-1])}.get(unit, _quantile(known, 0.5))
+    plain = np.insert(known, np.searchsorted(known, fill), np.full(missing, fill)) if missing else known
+    plain = _prepare(plain, fill, None)
+    wanted = scaling.startswith("log-") and unit != "share" and plain[0] >= 0
     log = bool(wanted and (unit != "number" or _skewness(plain) > _SKEWED))
-    per = float(np.quantile(plain[plain > 0], _COIN)) if unit == "money" and (plain > 0).any() else 1.0
-    full = _prepare(values, fill, per if log else None)
-    low, high = (float(limit) for limit in np.quantile(full, (_CLIP, 1 - _CLIP)))
+    positive = plain[np.searchsorted(plain, 0.0, side="right") :]
+    per = _quantile(positive, _COIN) if unit == "money" and positive.size else 1.0
+    full = _prepare(plain, fill, per) if log else plain
+    low, high = _quantile(full, _CLIP), _quantile(full, 1 - _CLIP)
     clipped = np.clip(full, low, high)
     spread = float(clipped.std())
     if not spread > 1e-12 * max(abs(low), abs(high)):
-        return "all people are alike" if full.min() == full.max() else "fewer than one person in 200 differs"
-    gone = _spread(~np.isfinite(values)) if absent else 0.0
+        return "all people are alike" if full[0] == full[-1] else "fewer than one person in 200 differs"
+    gone = _spread(missing, len(values)) if absent else 0.0
     if scaling.endswith("standard"):
         return NumberColumn(name, unit, fill, log, per, low, high, float(clipped.mean()), spread, weight, gone)
-    quartiles = np.quantile(clipped, (0.25, 0.5, 0.75))
-    robust = float(quartiles[2] - quartiles[0]) / _NORMAL_IQR
+    robust = (_quantile(clipped, 0.75) - _quantile(clipped, 0.25)) / _NORMAL_IQR
     scale = robust if 2 * robust >= spread else spread
-    return NumberColumn(name, unit, fill, log, per, low, high, float(quartiles[1]), scale, weight, gone)
+    return NumberColumn(name, unit, fill, log, per, low, high, _quantile(clipped, 0.5), scale, weight, gone)
 
 
 def fit_ordered(
@@ -194,11 +195,11 @@ def fit_ordered(
     if not known.size:
         return "nobody has a value"
     fill = float(np.median(known))
-    filled = np.where(np.isnan(places), fill, places)
+    filled = np.sort(np.where(np.isnan(places), fill, places))
     spread = float(filled.std())
     if not spread:
         return "all people are alike"
-    gone = _spread(np.isnan(places)) if absent else 0.0
+    gone = _spread(len(places) - len(known), len(places)) if absent else 0.0
     return OrderedColumn(name, tuple(order), fill, float(filled.mean()), spread, weight, gone)
 
 
@@ -241,6 +242,35 @@ def is_number(kind: nw.dtypes.DType) -> bool:
     return kind.is_numeric() or isinstance(kind, nw.Boolean)
 
 
+def why_not(dropped: Mapping[str, str]) -> str:
+    """Say, reason by reason, why columns are not used; of many columns the first few."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in dropped.items():
+        by_reason.setdefault(why, []).append(name)
+    told = [
+        f"{', '.join(names[:8])}{f' and {len(names) - 8} more' if len(names) > 8 else ''}: {why}."
+        for why, names in by_reason.items()
+    ]
+    return " ".join(told) or "There is no column of numbers, truth values or text."
+
+
+def is_usable(column: nw.Series[Any]) -> bool:
+    """Say whether a column can be made numbers of; one without any value may not know its type."""
+    return is_text(column.dtype) or is_number(column.dtype) or bool(column.is_null().all())
+
+
+def unit_of(name: str, kind: nw.dtypes.DType) -> str:
+    """Return the unit of a column: that of the catalogue, else by the name's ending, else by the type."""
+    from coterie.features.catalog import CATALOG  # late: only here, and a fitted matrix never needs it
+
+    if name in CATALOG.names:
+        return CATALOG[name].unit
+    for ending in ("days", "share"):
+        if name.endswith(f"_{ending}"):
+            return ending
+    return "count" if kind.is_integer() or isinstance(kind, nw.Boolean) else "number"
+
+
 def series(frame: nw.DataFrame[Any], name: str) -> nw.Series[Any]:
     """Return a column; one of Python objects that are all of one type as that type.
 
@@ -279,10 +309,18 @@ def numbers(frame: nw.DataFrame[Any], name: str) -> Floats:
 
 
 def texts(frame: nw.DataFrame[Any], name: str) -> nw.Series[Any]:
-    """Return a column as text, ``missing`` where there is none."""
+    """Return a column as text, ``missing`` where there is none.
+
+    Raises
+    ------
+    ParameterError
+        It is a column of something else than text, numbers or truth values.
+    """
     column = series(frame, name)
     if not is_text(column.dtype) and column.is_null().all():
         return nw.new_series(name, [_ABSENT] * len(column), nw.String, backend=column.implementation)
+    if not is_text(column.dtype) and not is_number(column.dtype):
+        raise ParameterError.of("The table of people", f"column {name}", str(column.dtype), "text")
     return column.cast(nw.String).fill_null(_ABSENT)
 
 
@@ -295,8 +333,18 @@ def _was_absent(columns: Sequence[Floats], absent: float, weight: float) -> NDAr
     return columns[1] * absent / weight > 0.5 if absent else np.zeros(len(columns[0]), dtype=bool)
 
 
-def _spread(hits: NDArray[np.bool_]) -> float:
-    return float(hits.std())
+def _spread(hits: int, people: int) -> float:
+    """Return the standard deviation of an indicator that so many people have."""
+    return float(np.sqrt(hits / people * (1 - hits / people)))
+
+
+def _quantile(ordered: Floats, share: float) -> float:
+    """Return a quantile of sorted numbers, between neighbours by a straight line, as numpy's."""
+    place = (len(ordered) - 1) * share
+    before = int(place)
+    low, high = float(ordered[before]), float(ordered[min(before + 1, len(ordered) - 1)])
+    part = place - before
+    return low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
 
 
 def _places(values: nw.Series[Any], levels: Sequence[str]) -> Floats:
@@ -323,10 +371,13 @@ def _bound(level: str) -> tuple[float, int] | None:
 
 def _prepare(values: Floats, fill: float, per: float | None) -> Floats:
     """Fill what is missing, and log it in units of ``per`` unless that is None."""
-    filled = np.clip(np.where(np.isfinite(values), values, fill), -_LARGEST, _LARGEST)
+    filled = np.clip(np.where(np.isfinite(values), values, fill), -LARGEST, LARGEST)
     return filled if per is None else np.log1p(np.maximum(filled, 0.0) / per)
 
 
 def _skewness(values: Floats) -> float:
     spread = values.std()
-    return float((((values - values.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
+    if not spread > 0:
+        return 0.0
+    scores = (values - values.mean()) / spread
+    return float((scores * scores * scores).mean())

@@ -9,9 +9,10 @@ from functools import cached_property
 
 from sqlglot import exp
 
+from coterie.features.aggregation import GROUPED
 from coterie.features.feature import BANDS, LIFETIME, Feature, Window, relation
 from coterie.features.spine import Spine
-from coterie.features.versions import BEGINNING, OF_PRODUCT, held, shelf, versions
+from coterie.features.versions import BEGINNING, CODES, OF_PRODUCT, held, shelf, versions
 from coterie.store import sql
 from coterie.store.sql import DAY, HOUR, Expression, alias, column, named, when, whole
 
@@ -99,6 +100,17 @@ class Facts:
         if self.ranked:
             own |= set(IDS[self.row])
         return sorted(own | ({"kind"} if self.mixed else set()))
+
+    @cached_property
+    def coded(self) -> frozenset[str]:
+        """The columns of products that are numbers here, since features only count by their values."""
+        readers = {name: [feature for feature in self.features if name in feature.columns] for name in OF_PRODUCT}
+        return frozenset(name for name, found in readers.items() if found and all(_counts_by(name, f) for f in found))
+
+    @property
+    def shelf(self) -> str:
+        """The name of the relation of products."""
+        return self.spine.shelf or "shelf"
 
     def relations(self) -> dict[str, Expression]:
         """Return the relation under its name, after those that it is made of."""
@@ -190,7 +202,7 @@ class Facts:
         chosen += [self._column(name) for name in self.columns]
         query = exp.select(*chosen, *self.timed(occurred, column("clock", "f"), "u")).from_(self._raw().subquery("f"))
         if self._shelved:
-            query = query.join(named(self.spine.shelf or "shelf", "p"), on=exp.and_(*held("p", "f")), join_type="left")
+            query = query.join(named(self.shelf, "p"), on=exp.and_(*held("p", "f")), join_type="left")
         return query.join(named(self.spine.rows, "u"), on=exp.and_(*on))
 
     def _column(self, name: str) -> Expression:
@@ -198,7 +210,15 @@ class Facts:
             return alias(exp.Add(this=column("amount", "f"), expression=column("discount", "f")), name)
         if name == "price_band":
             return alias(_band(column("amount", "f"), column("quantity", "f"), self.spine.exponent), name)
+        if name in self.coded:
+            return alias(column(CODES[name], "p"), name)
         return column(name, "p" if name in OF_PRODUCT else "f")
+
+
+def _counts_by(name: str, feature: Feature) -> bool:
+    """Say whether a feature reads a column to count facts by its values, and for nothing else."""
+    ruled = (feature.where.columns if feature.where else frozenset()) | feature.aggregation.columns
+    return feature.value == name and feature.aggregation.kind in GROUPED and name not in ruled
 
 
 def _parts(clock: Expression, names: Iterable[str]) -> list[Expression]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,20 @@ from coterie.features.encodings import (
     fit_text,
     is_number,
     is_text,
+    is_usable,
     series,
+    unit_of,
+    why_not,
 )
 from coterie.features.feature import UNITS
 from coterie.features.frames import kind_of, opened, shaped
+from coterie.features.row import RowEncoder
 
 __all__ = ["KEYS", "SCALINGS", "Matrix", "NumberColumn", "OrderedColumn", "TextColumn"]
 
 SCALINGS = ("log-robust", "log-standard", "robust", "standard")
 KEYS = ("person", "as_of")  # never features
+_BLOCK = 1 << 16  # people at a time, whose columns stay in the cache
 FORMAT = 1
 """The layout of a saved matrix."""
 
@@ -169,7 +175,7 @@ class Matrix:
         data = opened(frame)
         names = self._checked(data)
         if len(data) < 2:
-            raise TooFewPeopleError.of("Matrix.fit", 2, len(data))
+            raise TooFewPeopleError.of("Matrix.fit", 2, len(data), hint="give more people.")
         parts: list[Column] = []
         dropped: dict[str, str] = {}
         for name in names:
@@ -180,7 +186,7 @@ class Matrix:
                 parts.append(part)
         if not parts:
             raise NoVariationError(
-                f"All {len(data):,} people look the same to it. {_why_not(dropped)}",
+                f"All {len(data):,} people look the same to it. {why_not(dropped)}",
                 hint="choose other columns, or a longer time.",
             )
         self._learnt(parts, dropped)
@@ -189,6 +195,30 @@ class Matrix:
     def transform(self, frame: IntoDataFrame) -> NDArray[np.float32]:
         """Return the matrix of people by what fit learnt: float32, shape (people, columns_), in the frame's order."""
         return self._of(opened(frame))
+
+    def row(self, values: Mapping[str, object]) -> NDArray[np.float32]:
+        """Return one person's row of the matrix: float32 of shape (columns_,), as ``transform`` makes it.
+
+        Meant to be asked often: it takes microseconds, where ``transform`` has a whole table to read.
+
+        Parameters
+        ----------
+        values
+            What is known of the person, by the name of the column; None or NaN where it is missing.
+
+        Raises
+        ------
+        NotFittedError, MissingColumnError, ParameterError
+            It is not fitted; a name is not there; or a value is of another kind than at fit.
+
+        Examples
+        --------
+        >>> matrix = Matrix().fit(pa.table({"orders": [1, 2, 3, 4], "channel": ["web", "web", "web", "store"]}))
+        >>> print(matrix.row({"orders": 4, "channel": "store"}).round(2))
+        [1.11 1.63 0.  ]
+        """
+        self._check_fitted()
+        return self._encoder(values)
 
     def transform_frame(self, frame: IntoDataFrame) -> Any:
         """Return the matrix as a dataframe of the same kind, with the names of ``columns_``; in pandas with its index.
@@ -312,7 +342,7 @@ class Matrix:
     def _checked(self, data: nw.DataFrame[Any]) -> list[str]:
         if self.scaling not in SCALINGS:
             raise ParameterError.of("Matrix", "scaling", self.scaling, f"one of {', '.join(SCALINGS)}")
-        usable = [name for name in data.columns if name not in KEYS and _is_usable(series(data, name))]
+        usable = [name for name in data.columns if name not in KEYS and is_usable(series(data, name))]
         if isinstance(self.columns, str):
             raise ParameterError.of("Matrix", "columns", self.columns, "a list of names", hint=f"[{self.columns!r}].")
         names = usable if self.columns is None else list(self.columns)
@@ -348,12 +378,13 @@ class Matrix:
             return fit_ordered(data, name, (self.orders or {})[name], weight, self.add_indicator)
         if is_text(kind):
             return fit_text(data, name, weight)
-        unit = (self.units or {}).get(name) or _unit_of(name, kind)
+        unit = (self.units or {}).get(name) or unit_of(name, kind)
         return fit_number(data, name, unit, self.scaling, weight, self.add_indicator)
 
     def _learnt(self, parts: Sequence[Column], dropped: dict[str, str]) -> None:
         self.parts_, self.dropped_ = tuple(parts), dropped
         self.columns_ = tuple(output for part in parts for output in part.outputs)
+        self._encoder = RowEncoder(self.parts_, self._of)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "parts_"):
@@ -365,37 +396,8 @@ class Matrix:
         if lost := [part.name for part in self.parts_ if part.name not in data.columns]:
             raise MissingColumnError.of("The table of people", lost, data.columns)
         matrix = np.empty((len(data), len(self.columns_)), dtype=np.float32)
-        position = 0
-        for part in self.parts_:
-            for column in part.transform(data):
-                matrix[:, position] = column
-                position += 1
+        for start in range(0, len(data), _BLOCK):
+            block, told = data[start : start + _BLOCK], matrix[start : start + _BLOCK]
+            for position, column in enumerate(chain.from_iterable(part.transform(block) for part in self.parts_)):
+                told[:, position] = column
         return matrix
-
-
-def _why_not(dropped: Mapping[str, str]) -> str:
-    """Say, reason by reason, why columns are not used; of many columns the first few."""
-    by_reason: dict[str, list[str]] = {}
-    for name, why in dropped.items():
-        by_reason.setdefault(why, []).append(name)
-    told = [
-        f"{', '.join(names[:8])}{f' and {len(names) - 8} more' if len(names) > 8 else ''}: {why}."
-        for why, names in by_reason.items()
-    ]
-    return " ".join(told) or "There is no column of numbers, truth values or text."
-
-
-def _is_usable(column: nw.Series[Any]) -> bool:
-    """Say whether a column can be made numbers of; one without any value may not know its type."""
-    return is_text(column.dtype) or is_number(column.dtype) or bool(column.is_null().all())
-
-
-def _unit_of(name: str, kind: nw.dtypes.DType) -> str:
-    from coterie.features.catalog import CATALOG  # late: only here, and a fitted matrix never needs it
-
-    if name in CATALOG.names:
-        return CATALOG[name].unit
-    for ending in ("days", "share"):
-        if name.endswith(f"_{ending}"):
-            return ending
-    return "count" if kind.is_integer() or isinstance(kind, nw.Boolean) else "number"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from sqlglot import exp
 
 from coterie.store import sql
-from coterie.store.sql import Expression, alias, column, named, whole
+from coterie.store.sql import Expression, alias, column, known, named, when, whole
 
 OF_PRODUCT = ("department", "category", "subcategory", "brand")
+CODES = {name: f"{name}_code" for name in OF_PRODUCT}
+"""The columns of the shelf that number the texts of each column in their order: numbers are faster to group."""
 BEGINNING = -62_135_596_800_000_000  # microseconds of the year 1: what has no date held from the start
 
 
@@ -29,17 +31,27 @@ def shelf() -> Expression:
     for function, name in ((exp.Lag, "earlier"), (exp.Lead, "ends")):
         neighbour = exp.Window(this=function(this=column("begins")), partition_by=keys, order=order.copy())
         chosen.append(alias(neighbour, name))
+    for name, code in CODES.items():
+        rank = exp.Window(this=exp.DenseRank(), order=exp.Order(expressions=[exp.Ordered(this=column(name))]))
+        chosen.append(alias(when(known(column(name)), rank), code))
     first = exp.EQ(this=column("newest"), expression=whole(1))
     return exp.select(*chosen).from_(named("versions")).where(first)
 
 
 def shelved() -> Expression:
     """Return ``shelf`` as a statement of its own, for an engine to show its answer."""
-    chosen = [column(name) for name in ("source", "product_id", *OF_PRODUCT, "begins", "earlier", "ends")]
+    names = ("source", "product_id", *OF_PRODUCT, *CODES.values(), "begins", "earlier", "ends")
+    chosen = [column(name) for name in names]
     query = exp.select(*chosen).from_(named("shelf"))
     for name, tree in (("versions", versions()), ("shelf", shelf())):
         query = query.with_(exp.to_identifier(name, quoted=True), as_=tree, copy=False)
     return query
+
+
+def words(name: str, shelf: str) -> exp.Select:
+    """Return the texts of a column of the shelf, each with its number."""
+    chosen = [column(name), column(CODES[name])]
+    return exp.select(*chosen).distinct().from_(named(shelf)).where(known(column(name)))
 
 
 def held(product: str, facts: str) -> list[Expression]:

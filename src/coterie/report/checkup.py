@@ -9,15 +9,15 @@ from datetime import date, timedelta
 from markupsafe import Markup
 
 from coterie.charts import numbers
+from coterie.charts.drawing import Figure
 from coterie.charts.matrix import matrix
 from coterie.charts.timeline import Period, timeline
 from coterie.collect.measures import Lateness
 from coterie.collect.quality import Quality, TableQuality
 from coterie.config import Config
-from coterie.report.disclosure import Disclosure
-from coterie.report.figures import Figure
 from coterie.report.page import page
 from coterie.report.summary import date as spoken
+from coterie.segments.disclosure import Disclosure
 
 BARS = {860: 430, 360: 120}  # pixels → bars that fit
 ENOUGH = 0.9  # share of periods that must be large enough to be told, or longer periods are taken

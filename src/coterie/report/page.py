@@ -48,6 +48,7 @@ def _environment() -> Environment:
         "count": numbers.count,
         "share": numbers.share,
         "ratio": numbers.ratio,
+        "signed": numbers.signed,
         "date": summary.date,
         "short": summary.short,
         "paragraph": summary.paragraph,

@@ -5,17 +5,63 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from coterie.charts import drawing, numbers
 from coterie.errors import ParameterError
-from coterie.report import figures, summary
-from coterie.report.disclosure import Disclosure
+from coterie.evaluation.intervals import Estimate
+from coterie.report import figures, judgement, neighbours, summary
 from coterie.report.page import page
+from coterie.report.portrait import fidelity, portraits
 from coterie.report.quality import QualityView
+from coterie.segments import drawings
 from coterie.segments.description import SegmentDescription
-from coterie.segments.hierarchy import TreeNode
+from coterie.segments.disclosure import Disclosure
+from coterie.segments.migration import Migration
 from coterie.segments.projection import Projection
-from coterie.segments.validity import KEvidence, ReportCard
+from coterie.segments.tree import TreeNode
+from coterie.segments.validity import Comparison, KEvidence, ReportCard
+
+if TYPE_CHECKING:
+    from coterie.segments.relations import Relations
+    from coterie.segments.taste import Liking
+
+STANDINGS = {
+    "equal parts": "as many, by past spend",
+    "strongest": "strongest of similar size",
+    "finer": "strongest of finer ones",
+    "view": "the same people seen otherwise",
+}
+LIKED = 6  # goods that a segment is told by
+ASKED = {"spend": "Future spend", "churn": "Who stays away", "mix": "What people buy"}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What goal-driven segments were made for, and how well they tell it.
+
+    Parameters
+    ----------
+    title
+        The outcome, for people.
+    measure
+        ``r2``, or ``auc`` where the outcome is a yes or no.
+    score
+        Of people whom the trees did not see.
+    sentences
+        The rule of each segment in words, by id.
+    means
+        The mean outcome of each segment, in ``unit``.
+    unit
+        money (minor units), count, days, share (0 to 1; of a yes or no the rate) or number.
+    """
+
+    title: str
+    measure: str
+    score: Estimate
+    sentences: tuple[str, ...]
+    means: tuple[float, ...]
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -58,6 +104,16 @@ class SegmentReport:
         IANA name; days are told as they are in the shop.
     provenance
         What the page was made by: model id, feature fingerprint, version.
+    relations
+        Who is next to whom; None where this was not looked at.
+    migrations
+        Who went where from each moment to the next, by one model; empty where it was not followed.
+    moments
+        The moments of the migrations (naive UTC): one more than these.
+    goal
+        What the segments were made for; None where they were made for nothing in particular.
+    likings
+        Of each segment, by id, what its people choose more than others; empty where segments are not of taste.
     """
 
     shop: str
@@ -77,6 +133,16 @@ class SegmentReport:
     minimum_group: int = 50
     timezone: str = "UTC"
     provenance: Mapping[str, str] = field(default_factory=dict)
+    relations: Relations | None = None
+    migrations: tuple[Migration, ...] = ()
+    moments: tuple[datetime, ...] = ()
+    goal: Goal | None = None
+    likings: tuple[tuple[Liking, ...], ...] = ()
+
+    @property
+    def days(self) -> tuple[str, ...]:
+        """The moments as days in the shop's time zone."""
+        return tuple(summary.date(moment, self.timezone, brief=True) for moment in self.moments)
 
 
 def render(report: SegmentReport) -> str:
@@ -102,12 +168,67 @@ def render(report: SegmentReport) -> str:
         kept=numbers.share(sum(report.projection.shares))
         if report.projection and any(report.projection.shares)
         else "",
-        tree=figures.tree(report.tree, disclosure),
-        choice=figures.choice(report.evidence, len(report.segments), disclosure),
-        worth=figures.worth(report.card),
-        stability=figures.stability(report.card, report.segments),
+        tree=drawings.tree(report.tree, disclosure),
+        profile=figures.profile(report.segments, disclosure),
+        choice=judgement.choice(report.evidence, len(report.segments), disclosure),
+        worth=drawings.worth(report.card),
+        stability=judgement.stability(report.card, report.segments),
+        relations=neighbours.relations(report.relations, report.segments, disclosure),
+        portraits=portraits(report.segments, report.currency, disclosure),
+        fidelity=fidelity(report.segments),
+        bordering=neighbours.bordering(report.relations),
+        levels=drawings.levels(report.tree, disclosure),
+        flow=drawings.migrations(report.migrations, report.days, report.minimum_group),
+        moved=drawings.moved(report.migrations[-1], report.minimum_group) if report.migrations else None,
+        stayed=drawings.stayed(report.migrations[-1]) if report.migrations else "",
+        rounded=any(map(any, report.migrations[-1].withheld(report.minimum_group))) if report.migrations else False,
+        steady=_steady(report),
+        asked=ASKED,
+        standings=STANDINGS,
+        comparisons=_comparisons(report.card),
+        verdict=summary.sentences(report.card.verdict) if report.card else (),
+        aims=_aims(report),
+        likings=_likings(report, disclosure),
         volume=figures.volume(report.quality),
     )
+
+
+def _steady(report: SegmentReport) -> tuple[tuple[str, str, Estimate], ...]:
+    """Return the share of each segment now and in the long run; nothing where one may not be told."""
+    last = report.migrations[-1] if report.migrations else None
+    if last is None or last.steady is None or any(map(any, last.withheld(report.minimum_group))):
+        return ()
+    people = sum(last.after) or 1
+    shares = [numbers.share(size / people) for size in last.after]
+    return tuple(zip(last.names, shares, last.steady, strict=True))
+
+
+def _comparisons(card: ReportCard | None) -> tuple[Comparison, ...]:
+    """Return what the segments were compared with; a method that stands there twice is told once."""
+    found: dict[tuple[str, str], Comparison] = {}
+    for one in card.comparisons if card else ():
+        found.setdefault((one.question, one.other), one)
+    return tuple(found.values())
+
+
+def _aims(report: SegmentReport) -> dict[int, tuple[str, str]]:
+    """Return rule and mean outcome, in words, of each segment."""
+    if report.goal is None:
+        return {}
+    means = [numbers.quantity(mean, report.goal.unit, report.currency) for mean in report.goal.means]
+    return dict(enumerate(zip(report.goal.sentences, means, strict=True)))
+
+
+def _likings(report: SegmentReport, disclosure: Disclosure) -> dict[int, tuple[tuple[str, ...], ...]]:
+    """Return, of each segment that may be told of, what it chooses: item, its share, everybody's, how many times."""
+    return {
+        segment.segment: tuple(
+            (one.item, numbers.share(one.share), numbers.share(one.base), f"{numbers.count(one.lift)}x")
+            for one in report.likings[segment.segment][:LIKED]
+        )
+        for segment in report.segments
+        if segment.segment < len(report.likings) and not disclosure.hides(segment.size)
+    }
 
 
 def picture(report: SegmentReport, *, dark: bool = False) -> str:

@@ -12,22 +12,22 @@ from markupsafe import Markup
 
 from coterie.charts import numbers
 from coterie.charts.drawing import clean
-from coterie.report.disclosure import Disclosure
 from coterie.segments.description import SegmentDescription
+from coterie.segments.disclosure import Disclosure
 from coterie.segments.validity import ReportCard
 
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
 _LONGER, _FAR = 0.5, 1.0  # standard deviations of days since the last order: with, without the usual gap beside it
 
 
-def date(moment: datetime, timezone: str = "UTC") -> str:
-    """Write the day that a moment (naive UTC) falls on in a time zone.
+def date(moment: datetime, timezone: str = "UTC", *, brief: bool = False) -> str:
+    """Write the day that a moment (naive UTC) falls on in a time zone; ``brief`` shortens its month.
 
     >>> date(datetime(2017, 10, 1)), date(datetime(2017, 9, 30, 22), "Europe/Berlin")
     ('1 October 2017', '1 October 2017')
     """
     local = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone))
-    return f"{local.day} {local:%B %Y}"
+    return f"{local.day} {local:%b %Y}" if brief else f"{local.day} {local:%B %Y}"
 
 
 def paragraph(words: str) -> str:
@@ -40,6 +40,15 @@ def paragraph(words: str) -> str:
     if not words:
         return ""
     return words[0].upper() + words[1:] + ("" if re.search(r"[.!?…。]$", words) else ".")
+
+
+def sentences(words: str) -> tuple[str, ...]:
+    """Take a paragraph apart.
+
+    >>> sentences("All 3 hold (Jaccard .81). They tell spend: R² +0.02. It is early.")
+    ('All 3 hold (Jaccard .81).', 'They tell spend: R² +0.02.', 'It is early.')
+    """
+    return tuple(re.split(r"(?<=[.!?])\s+(?=[A-Z])", words.strip()))
 
 
 def short(name: str, room: int = 60) -> str:

@@ -5,37 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-import narwhals as nw
 import numpy as np
-import numpy.typing as npt
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from coterie.errors import NoVariationError, ParameterError, TooFewPeopleError
+from coterie.errors import ParameterError, TooFewPeopleError
 from coterie.evaluation.intervals import Estimate
-from coterie.features.matrix import Matrix
 from coterie.progress import SILENT, Progress
+from coterie.segments.lloyd import settled, started
 from coterie.segments.people import (
-    SPEND,
     Floats,
     Ints,
-    Segmentation,
+    Scaled,
     by_value,
     check_count,
     check_distinct,
+    distinct,
+    fixed_order,
     nearest,
     need,
-    numbers,
-    one_order,
     read,
 )
+from coterie.segments.prototypes import PrototypeSegments, fit_matrix, valued
 from coterie.segments.validity import STABLE, KEvidence, choose, judge, resampled_jaccards, stability
 
-_FORMAT = 1
+_SUMMED = 1 << 15
+_RESTARTED = 10  # starts in a resample, at most
 _NEAR, _CLOSER = 0.05, 4  # how near the line a candidate is looked at closer, and how many times closer
 
 
-class KMeansSegments(Segmentation):
+class KMeansSegments(PrototypeSegments):
     """Group people by k-means on logged and robustly scaled features.
 
     Parameters
@@ -44,7 +43,7 @@ class KMeansSegments(Segmentation):
         How many segments; None takes the largest of ``candidates`` for which every segment comes back in resampled
         data (mean bootstrap Jaccard of at least .75) and has ``minimum_size`` people. All that was seen is in
         ``evidence_``.
-    columns, scaling, weights
+    columns, scaling, weights, orders
         As in ``features.matrix.Matrix``, which scales.
     value
         The column by whose mean segments are numbered, the highest first; None takes ``spend`` where there is such a
@@ -57,7 +56,8 @@ class KMeansSegments(Segmentation):
         Bootstrap resamples for each candidate; a candidate whose weakest segment comes out near .75 gets four times as
         many, so that chance decides less often.
     n_init
-        Random starts, the best of which is kept; resamples get as many.
+        Random starts, the best of which is kept; resamples get at most ten. Of more than 20,000 people, starts see
+        20,000, and the best goes on with all of them until it comes to rest.
     seed
         Of all random numbers; the same people and seed give the same segments, in whatever order people come.
     progress
@@ -74,7 +74,7 @@ class KMeansSegments(Segmentation):
     matrix_
         The fitted Matrix.
     inertia_
-        Sum of squared distances to the centres.
+        Sum of squared distances of the people of ``fit`` to their nearest centres, before any ``merge`` or ``split``.
     evidence_
         What was found for each candidate; empty when ``k`` was given.
     stability_
@@ -96,8 +96,6 @@ class KMeansSegments(Segmentation):
     [1, 1, 1, 0, 0, 0]
     """
 
-    matrix_: Matrix
-    centres_: npt.NDArray[np.float32]
     inertia_: float
     evidence_: tuple[KEvidence, ...]
     stability_: tuple[Estimate, ...]
@@ -110,11 +108,12 @@ class KMeansSegments(Segmentation):
         columns: Sequence[str] | None = None,
         scaling: str = "log-robust",
         weights: Mapping[str, float] | None = None,
+        orders: Mapping[str, Sequence[str] | None] | None = None,
         value: str | None = None,
         candidates: Sequence[int] = tuple(range(2, 11)),
         minimum_size: int = 50,
         resamples: int = 30,
-        n_init: int = 10,
+        n_init: int = 30,
         seed: int = 0,
         progress: Progress = SILENT,
     ) -> None:
@@ -122,6 +121,7 @@ class KMeansSegments(Segmentation):
         self.columns = columns
         self.scaling = scaling
         self.weights = weights
+        self.orders = orders
         self.value = value
         self.candidates = candidates
         self.minimum_size = minimum_size
@@ -152,75 +152,75 @@ class KMeansSegments(Segmentation):
             check_count(self, "k", self.k, 2)
         data = read(frame)
         if len(data) < 2:
-            raise TooFewPeopleError.of("Segmenting", 2, len(data))
+            raise TooFewPeopleError.of("Segmenting", 2, len(data), hint="give more people.")
         if self.value is not None:
             need(data, self.value)
-        self.matrix_, ordered, _, X = scaled(data, self.columns, self.scaling, self.weights)
-        worth = worth_of(ordered, X, self.value)
+        matrix, X = fit_matrix(data, self.columns, self.scaling, self.weights, self.orders)
+        worth, by = valued(data, X, self.value)
+        order = fixed_order(X, worth)  # sums and starts do not depend on the order that people come in
+        people, worth, count = X[order], worth[order], len(X)
+        del X  # of millions it takes as much memory as the rest
         self.evidence_, self.stability_, self.warning_ = (), (), ""
         with threadpool_limits(1):  # sums over several threads differ in the last digits, and so would segments
             if self.k is None:
-                self.k_, centres = self._search(X, worth)
+                centres = self._search(people, worth)
             else:
-                check_distinct("Segmenting", X, self.k)
-                self.k_, centres = int(self.k), _centres(X, self.k, worth, self.n_init, self.seed)
-        self.centres_ = centres
-        self.inertia_ = inertia(X, centres)
-        self.labels_ = self.predict(data)
+                check_distinct("Segmenting", people, self.k)
+                centres = settled(people, started(people, self.k, n_init=self.n_init, seed=self.seed))
+            first, labels = _ranked(people, centres, worth)
+        centres = centres[first]
+        size, total = (
+            np.bincount(labels, weights=each, minlength=len(centres)) for each in (None, np.nan_to_num(worth))
+        )
+        self._learnt(matrix, centres, np.arange(len(centres)), size.astype(float), total / np.maximum(size, 1), by)
+        self.inertia_ = inertia(people, centres, labels)
+        self.labels_ = np.empty(count, dtype=np.int64)
+        self.labels_[order] = labels
         return self
 
-    def predict(self, frame: Any) -> Ints:
-        """Return the segment of each person, known or new, by the nearest centre: int64 of shape (people,)."""
-        self._fitted()
-        return nearest(self.matrix_.transform(read(frame).to_native()), self.centres_)
-
     def stability(self, frame: Any, *, resamples: int = 30) -> tuple[Estimate, ...]:
-        """Return, for each segment, the mean bootstrap Jaccard on these people and its interval, scaling held fixed."""
+        """Return, for each segment, the mean bootstrap Jaccard on these people and its interval, scaling held fixed.
+
+        Raises
+        ------
+        ParameterError
+            Segments were merged or split by hand: no k-means would find them anew.
+        """
         self._fitted()
-        ordered, _ = one_order(read(frame), _names(self.matrix_))
-        X = self.matrix_.transform(ordered.to_native())
+        if len(self.prototypes_) > self.k_:
+            raise ParameterError(
+                "These segments were merged or split by hand, and k-means cannot find them anew in resampled people.",
+                hint="ask the segmentation before the change.",
+            )
+        X = self.matrix_.transform(read(frame).to_native())
+        X = X[fixed_order(X)]
         with threadpool_limits(1):
-            return stability(_jaccards(X, self.centres_, resamples, self.n_init, self.seed))
+            return stability(_jaccards(X, self.owners_[self._cells(X)], self.k_, resamples, self.n_init, self.seed))
+
+    def _edited(self, chosen: Sequence[int], worth: Floats) -> tuple[Self, Ints, Ints]:
+        made, renumbered, ids = super()._edited(chosen, worth)
+        made.evidence_, made.stability_, made.warning_ = (), (), ""  # they tell of other segments
+        return made, renumbered, ids
 
     def to_json(self) -> dict[str, Any]:
         """Return what fit learnt as plain JSON values, without people; ``from_json`` reads it back."""
-        self._fitted()
-        return {
-            "kind": type(self).__name__,
-            "format": _FORMAT,
-            "matrix": self.matrix_.to_json(),
-            "centres": self.centres_.astype(float).tolist(),
-            "value": self.value,
-            "inertia": self.inertia_,
-            "seed": int(self.seed),
-        }
+        return {**super().to_json(), "inertia": self.inertia_, "seed": int(self.seed)}
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:
         """Return the fitted segmentation that ``to_json`` wrote; it predicts as the original does."""
-        cls._checked(body, "matrix", "centres", "value", "inertia", "seed")
-        matrix = Matrix.from_json(body["matrix"])
-        model = cls(
-            len(body["centres"]),
-            columns=matrix.columns,
-            scaling=matrix.scaling,
-            weights=matrix.weights,
-            value=body["value"],
-            seed=body["seed"],
-        )
-        model.matrix_ = matrix
-        model.centres_ = np.array(body["centres"], dtype=np.float32)
-        model.k_, model.inertia_ = len(model.centres_), body["inertia"]
-        model.evidence_, model.stability_, model.warning_ = (), (), ""
+        model = cls._restored(body, "inertia", "seed")
+        model.set_params(k=model.k_, seed=body["seed"])
+        model.inertia_, model.evidence_, model.stability_, model.warning_ = body["inertia"], (), (), ""
         return model
 
-    def _search(self, X: npt.NDArray[np.float32], worth: Floats) -> tuple[int, npt.NDArray[np.float32]]:
-        """Weigh up the candidates; return the number of segments taken and its centres."""
+    def _search(self, X: Scaled, worth: Floats) -> Scaled:
+        """Weigh up the candidates; return the centres of the number of segments taken."""
         candidates = sorted(set(self.candidates))
         if not candidates or min(candidates) < 2:
             raise ParameterError.of("KMeansSegments", "candidates", list(candidates), "whole numbers of at least 2")
-        distinct = len(np.unique(X, axis=0))
-        possible = [k for k in candidates if k * self.minimum_size <= len(X) and k <= distinct]
+        differ = distinct(X, max(candidates))
+        possible = [k for k in candidates if k * self.minimum_size <= len(X) and k <= differ]
         if not possible:
             raise TooFewPeopleError.of(
                 "Choosing the number of segments",
@@ -228,72 +228,43 @@ class KMeansSegments(Segmentation):
                 len(X),
                 hint="give k, or a smaller minimum_size; few people can hardly carry segments.",
             )
-        found: dict[int, tuple[npt.NDArray[np.float32], Floats, KEvidence]] = {}
+        found: dict[int, tuple[Scaled, Floats, KEvidence]] = {}
         for done, k in enumerate(possible):
             self.progress.step("segments", done, len(possible))
-            centres = _centres(X, k, worth, self.n_init, self.seed)
-            smallest = int(np.bincount(nearest(X, centres), minlength=k).min())
-            jaccards = _jaccards(X, centres, self.resamples, self.n_init, self.seed)
+            centres = settled(X, started(X, k, n_init=self.n_init, seed=self.seed))
+            first, labels = _ranked(X, centres, worth)
+            centres = centres[first]
+            smallest = int(np.bincount(labels, minlength=k).min())
+            jaccards = _jaccards(X, labels, k, self.resamples, self.n_init, self.seed)
             if abs(min(one.value for one in stability(jaccards)) - STABLE) < _NEAR:
-                jaccards = _jaccards(X, centres, _CLOSER * self.resamples, self.n_init, self.seed)
-            evidence = judge(k, jaccards, smallest, inertia(X, centres), minimum_size=self.minimum_size)
+                jaccards = _jaccards(X, labels, k, _CLOSER * self.resamples, self.n_init, self.seed)
+            evidence = judge(k, jaccards, smallest, inertia(X, centres, labels), minimum_size=self.minimum_size)
             found[k] = centres, jaccards, evidence
         self.progress.step("segments", len(possible), len(possible))
         self.evidence_ = tuple(evidence for _, _, evidence in found.values())
         k, self.warning_ = choose(self.evidence_, minimum_size=self.minimum_size)
         centres, jaccards, _ = found[k]
         self.stability_ = stability(jaccards)
-        return k, centres
+        return centres
 
 
-def scaled(
-    data: nw.DataFrame[Any],
-    columns: Sequence[str] | None,
-    scaling: str,
-    weights: Mapping[str, float] | None,
-) -> tuple[Matrix, nw.DataFrame[Any], Ints, npt.NDArray[np.float32]]:
-    """Return the fitted Matrix, the people in the one order, the row that each had, and their rows of the matrix."""
-    if columns is not None:
-        need(data, *columns)
-    usable = tuple(
-        name for name, kind in data.schema.items() if kind.is_numeric() or isinstance(kind, nw.Boolean | nw.String)
-    )
-    ordered, rows = one_order(data, tuple(columns or usable))
-    matrix = Matrix(columns=columns, scaling=scaling, weights=weights)
-    X = matrix.fit(ordered.to_native()).transform(ordered.to_native())
-    if not len(matrix.columns_) or (X[0] == X).all():
-        raise NoVariationError(f"All {len(X):,} people look the same.", hint="choose other columns, or a longer time.")
-    return matrix, ordered, rows, X
+def inertia(X: Scaled, centres: Scaled, labels: Ints) -> float:
+    """Return the sum of squared distances of people to the centres of their segments."""
+    blocks = range(0, len(X), _SUMMED)
+    rest = (X[each : each + _SUMMED] - centres[labels[each : each + _SUMMED]] for each in blocks)
+    return float(sum(np.einsum("ij,ij->", each, each, dtype=np.float64) for each in rest))
 
 
-def worth_of(data: nw.DataFrame[Any], X: npt.NDArray[np.float32], value: str | None) -> Floats:
-    """Return what segments are numbered by: a column, ``spend`` by default, else the mean of all scaled features."""
-    name = value or (SPEND if SPEND in data.columns else None)
-    return X.mean(axis=1, dtype=np.float64) if name is None else numbers(data, name)
+def _ranked(X: Scaled, centres: Scaled, worth: Floats) -> tuple[Ints, Ints]:
+    """Return the positions of centres, the most valuable first, and the segment of each person by that order."""
+    labels = nearest(X, centres)
+    ids = by_value(labels, worth, len(centres))
+    return np.argsort(ids), ids[labels]
 
 
-def inertia(X: npt.NDArray[np.float32], centres: npt.NDArray[np.float32]) -> float:
-    """Return the sum of squared distances of people to their nearest centre."""
-    return float(np.square(X.astype(np.float64) - centres[nearest(X, centres)]).sum())
-
-
-def _names(matrix: Matrix) -> tuple[str, ...]:
-    return tuple(part.name for part in matrix.parts_)
-
-
-def _centres(X: npt.NDArray[np.float32], k: int, worth: Floats, n_init: int, seed: int) -> npt.NDArray[np.float32]:
-    """Return the centres of the best of several starts, the most valuable first."""
-    model = KMeans(k, n_init=n_init, random_state=seed, algorithm="lloyd").fit(X)
-    centres = model.cluster_centers_
-    ids = by_value(nearest(X, centres), worth, k)
-    return np.asarray(centres[np.argsort(ids)], dtype=np.float32)
-
-
-def _jaccards(
-    X: npt.NDArray[np.float32], centres: npt.NDArray[np.float32], resamples: int, n_init: int, seed: int
-) -> Floats:
-    """Group resampled people anew, by the same number of random starts: a start from what is known would flatter."""
-    k = len(centres)
+def _jaccards(X: Scaled, labels: Ints, k: int, resamples: int, n_init: int, seed: int) -> Floats:
+    """Group resampled people anew, by random starts: one from what is known would flatter, and fewer never do."""
+    n_init = min(n_init, _RESTARTED)
 
     def regroup(rows: Ints, draw: int) -> Ints:
         drawn, place, times = np.unique(rows, return_inverse=True, return_counts=True)
@@ -303,4 +274,4 @@ def _jaccards(
         found: Ints = model.fit(X[drawn], sample_weight=times.astype(np.float32)).labels_[place].astype(np.int64)
         return found
 
-    return resampled_jaccards(nearest(X, centres), regroup, resamples=resamples, seed=seed)
+    return resampled_jaccards(labels, regroup, resamples=resamples, seed=seed)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import narwhals as nw
 import numpy as np
 
 from coterie.charts.numbers import count, quantity
+from coterie.charts.numbers import share as percent
 from coterie.errors import NoVariationError, ParameterError
 from coterie.features.matrix import KEYS, Matrix
+from coterie.segments.exemplars import Exemplar, exemplars
+from coterie.segments.fairness import Note, fairness_notes
 from coterie.segments.naming import distinct_names
 from coterie.segments.people import SPEND, Floats, Ints, numbers, one_order, read
+
+if TYPE_CHECKING:
+    from coterie.segments.surrogate import Surrogate
 
 Unit = Literal["money", "count", "days", "share", "number"]
 UNITS = ("money", "count", "days", "share", "number")
@@ -65,6 +72,28 @@ class Trait:
 
 
 @dataclass(frozen=True)
+class Trend:
+    """How a segment stood at an earlier moment, by the same model.
+
+    Parameters
+    ----------
+    since
+        That moment, ISO 8601, naive UTC.
+    size, share, value, value_share
+        As in SegmentDescription, at that moment.
+    sentence
+        What has changed since, in words.
+    """
+
+    since: str
+    size: int
+    share: float
+    value: int
+    value_share: float
+    sentence: str
+
+
+@dataclass(frozen=True)
 class SegmentDescription:
     """A segment as a marketer reads it.
 
@@ -86,6 +115,14 @@ class SegmentDescription:
         Two or three sentences on who they are.
     traits
         What sets them apart, the strongest first.
+    exemplars
+        Its most typical people, as figures, without anything that says who they are.
+    rule
+        The rule on plain features that comes nearest to the segment, with how near; None where none was made.
+    trend
+        How it stood earlier; None where that is not known.
+    notes
+        Where it nearly is a protected group, or leaves one out.
     """
 
     segment: int
@@ -96,6 +133,10 @@ class SegmentDescription:
     value_share: float
     sentences: tuple[str, ...]
     traits: tuple[Trait, ...]
+    exemplars: tuple[Exemplar, ...] = ()
+    rule: Surrogate | None = None
+    trend: Trend | None = None
+    notes: tuple[Note, ...] = ()
 
 
 def describe(
@@ -105,6 +146,12 @@ def describe(
     *,
     currency: str = "USD",
     value: str = SPEND,
+    matrix: Matrix | None = None,
+    rules: Mapping[int, Surrogate] | None = None,
+    before: Sequence[SegmentDescription] = (),
+    since: datetime | None = None,
+    protected: Any = None,
+    minimum_group: int = 50,
 ) -> tuple[SegmentDescription, ...]:
     """Describe segments by what their people did; the same people and segments give the same words.
 
@@ -120,6 +167,16 @@ def describe(
         ISO 4217 code of the money.
     value
         The column with what a person spent, in minor units.
+    matrix
+        The fitted scaling of the segmentation, to find exemplars by; None finds none.
+    rules
+        Segment → its rule, as ``surrogate`` makes them.
+    before, since
+        The descriptions by the same model at an earlier moment, and that moment (naive UTC), to tell the trend.
+    protected
+        The same people's protected traits (see ``fairness_notes``), in the same order; None makes no notes.
+    minimum_group
+        Groups of fewer people are not told of in notes.
 
     Returns
     -------
@@ -133,6 +190,8 @@ def describe(
     meta = {name: about for name, about in (features or known(data)).items() if name not in KEYS}
     if bad := sorted({unit for _, unit in meta.values()} - set(UNITS)):
         raise ParameterError.of("describe", "unit", ", ".join(bad), f"one of {', '.join(UNITS)}")
+    if before and since is None:
+        raise ParameterError.of("describe", "since", since, "the moment of the descriptions before")
     data, rows = one_order(data, tuple(meta) or (value,))
     groups = groups[rows]
     raw = {name: _happened(numbers(data, name), unit) for name, (_, unit) in meta.items()}
@@ -147,6 +206,13 @@ def describe(
         [{name: column[place] for name, column in middles.items()} for place in range(len(ids))],
         base,
     )
+    typical = None
+    if matrix is not None:
+        words = {part.name: (part.name.replace("_", " "), "text") for part in matrix.parts_ if part.name not in meta}
+        texts = {name: about for name, about in words.items() if not data.schema[name].is_numeric()}
+        typical = exemplars(data, groups, matrix, {**meta, **texts})
+    notes = () if protected is None else fairness_notes(np.asarray(labels), protected, minimum_group=minimum_group)
+    earlier = {one.segment: one for one in before}
     described = []
     for place, one in enumerate(ids):
         here = groups == one
@@ -169,11 +235,43 @@ def describe(
         )
         size, worth = int(here.sum()), float(spent[here].sum())
         share, value_share = size / len(data), worth / total if total else 0.0
-        sentences = _sentences(size, share, worth, value_share, traits, currency)
-        described.append(
-            SegmentDescription(int(one), names[place], size, share, round(worth), value_share, sentences, traits)
+        item = SegmentDescription(
+            int(one),
+            names[place],
+            size,
+            share,
+            round(worth),
+            value_share,
+            _sentences(size, share, worth, value_share, traits, currency),
+            traits,
+            exemplars=typical.of(int(one)) if typical else (),
+            rule=(rules or {}).get(int(one)),
+            notes=tuple(note for note in notes if note.segment == one),
         )
+        if since is not None and (then := earlier.get(item.segment)) is not None:
+            item = replace(item, trend=trend(item, then, since))
+        described.append(item)
     return tuple(described)
+
+
+def trend(now: SegmentDescription, then: SegmentDescription, since: datetime) -> Trend:
+    """Say how a segment changed since an earlier moment, both told by the same model.
+
+    Sizes and shares that are told alike count as unchanged.
+    """
+    size = then.size
+    if size == now.size:
+        first = f"Since {since:%Y-%m-%d} it kept its {count(now.size)} people"
+    else:
+        grown = "grown" if now.size > size else "shrunk"
+        sign = "+" if now.size > size else ""
+        how = f" ({sign}{percent(now.size / size - 1)})" if size else ""
+        first = f"Since {since:%Y-%m-%d} it has {grown} from {count(size)} to {count(now.size)} people{how}"
+    part, was = percent(now.value_share), percent(then.value_share)
+    second = (
+        f"its part of all spend stayed at {part}" if part == was else f"its part of all spend went from {was} to {part}"
+    )
+    return Trend(since.isoformat(), size, then.share, then.value, then.value_share, f"{first}; {second}.")
 
 
 def known(data: nw.DataFrame[Any]) -> dict[str, tuple[str, str]]:

@@ -2,128 +2,135 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+import narwhals as nw
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import leaves_list, ward
+from scipy.cluster.hierarchy import ward
 from threadpoolctl import threadpool_limits
 
 from coterie.errors import ParameterError, TooFewPeopleError
 from coterie.evaluation.intervals import Estimate
-from coterie.features.matrix import Matrix
-from coterie.segments.clustering import scaled, worth_of
-from coterie.segments.description import effects, known, median
-from coterie.segments.naming import distinct_names
-from coterie.segments.people import (
-    Floats,
-    Ints,
-    Segmentation,
-    by_value,
-    check_count,
-    check_distinct,
-    nearest,
-    need,
-    numbers,
-    read,
-)
-from coterie.segments.validity import resampled_jaccards, stability
+from coterie.progress import SILENT, Progress
+from coterie.segments.leaves import figures, from_groups, from_pairs, group_means, polished, spread
+from coterie.segments.linkage import topmost
+from coterie.segments.microclusters import COUNT, drawn, means
+from coterie.segments.people import Floats, Ints, Scaled, check_count, check_distinct, need, read
+from coterie.segments.prototypes import PrototypeSegments, fit_matrix, valued
+from coterie.segments.tree import LEAVES, SegmentTree, TreeNode
+from coterie.segments.validity import KEvidence, choose, judge, resampled_jaccards, stability
+
+__all__ = ["LEAVES", "LIMIT", "SegmentTree", "TreeNode", "WardSegments"]
 
 LIMIT = 20_000  # exact Ward keeps all pairwise distances: 1.6 GB at 20,000 people
-LEAVES = 24
+_PEOPLE_A_LEAF = 10
 _RESAMPLED = 3_000
 _MOST = 2 / 3  # of a node's people in one segment of another origin make it that segment's
 
 
-@dataclass(frozen=True)
-class TreeNode:
-    """A node of the tree of segments.
+class WardSegments(PrototypeSegments):
+    """Join people, two groups at a time, where it costs the least variance (Ward), and cut the tree into segments.
 
-    Parameters
-    ----------
-    node
-        Its number; 0 is the root, and parents come before their children.
-    parent
-        The node it is part of; None for the root.
-    height
-        At what Ward distance its two parts join; 0 for a single person.
-    size
-        How many people.
-    name
-        Its name for people, unlike that of any other node.
-    segment
-        The segment of the cut that it lies in; None above the cut.
-    """
-
-    node: int
-    parent: int | None
-    height: float
-    size: int
-    name: str
-    segment: int | None
-
-
-class WardSegments(Segmentation):
-    """Join people, two groups at a time, where it costs the least variance (Ward), and cut the tree into k segments.
-
-    Exact, on all pairs; for up to 20,000 people.
+    On all pairs of people up to 20,000; above, on some 2,000 small groups of people who are alike (``method_`` says
+    so), where single cuts are a few per cent tighter or looser. The tree is kept down to its leaves, of about ten
+    people each and at most 2,000, and can be cut again when saved. A person belongs to the nearest leaf's segment.
 
     Parameters
     ----------
     k
-        How many segments ``labels_`` and ``predict`` tell; ``cut`` gives any other number.
-    columns, scaling, weights
+        How many segments; None takes the largest of ``candidates`` for which every segment comes back in resampled data
+        (mean bootstrap Jaccard of at least .75) and has ``minimum_size`` people. All that was seen is in ``evidence_``.
+    columns, scaling, weights, orders
         As in ``features.matrix.Matrix``, which scales.
     value
         The column by whose mean segments are numbered, the highest first; None takes ``spend`` where there is such a
         column, else the mean of all scaled features.
+    polish
+        Move the borders between segments by k-means, over leaves, from the cut: tighter segments that are no branches
+        of the tree. A person then belongs to the nearest segment's centre.
+    candidates
+        The numbers of segments to weigh up when ``k`` is None.
+    minimum_size
+        Smallest segment to accept when ``k`` is None.
+    resamples
+        Bootstrap resamples when ``k`` is None.
+    seed
+        Of all random numbers.
+    progress
+        Where work on more than 20,000 people, and the search for k, report their steps.
 
     Attributes
     ----------
     labels_
-        The segment of each person of ``fit``, by the cut of the tree: int64 of shape (people,). ``predict`` goes by the
-        nearest centre instead, and puts people at the borders elsewhere (about a fifth of a real shop's).
-    centres_
-        The mean of each segment: float32 of shape (k_, columns of the matrix).
-    linkage_
-        SciPy's linkage matrix over people in their one order: float64 of shape (people - 1, 4).
-    matrix_
-        The fitted Matrix.
+        The segment of each person of ``fit``, by the leaf that the person is in: int64 of shape (people,). Up to 20,000
+        people it may differ from ``predict`` at the borders, as the nearest leaf need not be the one that a person was
+        joined to.
+    tree_
+        The SegmentTree.
+    method_
+        How the tree was built, in words.
+    inertia_
+        Sum of squared distances to the means of segments.
+    evidence_, stability_, warning_
+        As in ``KMeansSegments``.
 
     References
     ----------
-    Ward (1963), Hierarchical grouping to optimize an objective function; Murtagh & Legendre (2014).
+    Ward (1963), Hierarchical grouping to optimize an objective function; Murtagh & Legendre (2014), Ward's hierarchical
+    agglomerative clustering method: which algorithms implement Ward's criterion?
 
     Examples
     --------
     >>> import pyarrow as pa
     >>> people = pa.table({"orders": [1, 2, 1, 30, 40, 33], "spend": [10, 20, 15, 900, 1200, 950]})
     >>> tree = WardSegments(k=2).fit(people)
-    >>> tree.labels_.tolist(), len(set(tree.cut(4).tolist()))
-    ([1, 1, 1, 0, 0, 0], 4)
+    >>> tree.labels_.tolist(), tree.cut(4).k_, tree.cut(minimum_size=3).k_
+    ([1, 1, 1, 0, 0, 0], 4, 2)
     """
 
-    matrix_: Matrix
-    centres_: npt.NDArray[np.float32]
-    linkage_: Floats
-    _nodes: tuple[TreeNode, ...]
+    tree_: SegmentTree
+    method_: str
+    inertia_: float
+    evidence_: tuple[KEvidence, ...]
+    stability_: tuple[Estimate, ...]
+    warning_: str
+    _of_leaf: npt.NDArray[np.int32]
+    _kept: Scaled | None
+    _sample: Scaled
+    _leaf_of_sample: Ints
+    _within: float
 
     def __init__(
         self,
-        k: int = 5,
+        k: int | None = 5,
         *,
         columns: Sequence[str] | None = None,
         scaling: str = "log-robust",
         weights: Mapping[str, float] | None = None,
+        orders: Mapping[str, Sequence[str] | None] | None = None,
         value: str | None = None,
+        polish: bool = False,
+        candidates: Sequence[int] = tuple(range(2, 11)),
+        minimum_size: int = 50,
+        resamples: int = 30,
+        seed: int = 0,
+        progress: Progress = SILENT,
     ) -> None:
         self.k = k
         self.columns = columns
         self.scaling = scaling
         self.weights = weights
+        self.orders = orders
         self.value = value
+        self.polish = polish
+        self.candidates = candidates
+        self.minimum_size = minimum_size
+        self.resamples = resamples
+        self.seed = seed
+        self.progress = progress
 
     def fit(self, frame: Any, y: object = None) -> Self:
         """Learn the scaling and the whole tree from people.
@@ -132,56 +139,95 @@ class WardSegments(Segmentation):
         ------
         EmptyShopError, TooFewPeopleError, NoVariationError
             There is nobody, fewer people (who differ) than segments, or all people look the same.
-        ParameterError
-            There are more people than exact Ward can hold, or a parameter is not allowed.
-        MissingColumnError
-            A chosen column is not there.
+        ParameterError, MissingColumnError
+            A parameter is not allowed, or a chosen column is not there.
         """
-        check_count(self, "k", self.k, 2)
+        for name, least in (("minimum_size", 1), ("resamples", 2), ("seed", 0)):
+            check_count(self, name, getattr(self, name), least)
+        if self.k is not None:
+            check_count(self, "k", self.k, 2)
         data = read(frame)
-        if len(data) > LIMIT:
-            raise ParameterError.of(
-                "WardSegments",
-                "the number of people",
-                len(data),
-                f"at most {LIMIT:,}",
-                hint="fit a sample of people and predict the others, or use KMeansSegments.",
-            )
+        if len(data) < 2:
+            raise TooFewPeopleError.of("Segmenting", 2, len(data), hint="give more people.")
         if self.value is not None:
             need(data, self.value)
-        self.matrix_, ordered, rows, X = scaled(data, self.columns, self.scaling, self.weights)
-        check_distinct("Segmenting", X, self.k)
-        self._ordered, self._rows = ordered, rows
-        self._worth = worth_of(ordered, X, self.value)
-        self.linkage_ = ward(X.astype(np.float64))
-        self.k_ = int(self.k)
-        segments = self._cut(self.k_)
-        means = [X[segments == segment].mean(axis=0, dtype=np.float64) for segment in range(self.k_)]
-        self.centres_ = np.vstack(means).astype(np.float32)
-        self.labels_ = self.cut(self.k_)
-        self._nodes = self._tree(LEAVES)
+        matrix, X = fit_matrix(data, self.columns, self.scaling, self.weights, self.orders)
+        check_distinct("Segmenting", X, self.k or 2)
+        worth, by = valued(data, X, self.value)
+        with threadpool_limits(1):  # sums over several threads differ in the last digits, and so would segments
+            self._grow(data, X, np.nan_to_num(worth))
+            self.evidence_, self.stability_, self.warning_ = (), (), ""
+            owners = self.tree_.cut(self._choose() if self.k is None else int(self.k))
+        self.matrix_, self.valued_ = matrix, by
+        self._take(owners)
+        self._tell(X)
+        self._kept = X if len(X) <= LIMIT else None
         return self
 
-    def predict(self, frame: Any) -> Ints:
-        """Return the segment of each person, known or new, by the nearest centre of the cut: int64, shape (people,)."""
-        self._fitted()
-        return nearest(self.matrix_.transform(read(frame).to_native()), self.centres_)
+    def cut(
+        self, k: int | None = None, *, height: float | None = None, minimum_size: int = 1, frame: Any = None
+    ) -> Self:
+        """Return the segmentation that another cut of the same tree gives.
 
-    def cut(self, k: int) -> Ints:
-        """Return the segment of each person of ``fit`` when the tree is cut into k: int64 of shape (people,)."""
-        self._whole()
-        check_count(self, "k", k, 1)
-        distinct = 1 + int((self.linkage_[:, 2] > 0).sum())
-        if k > distinct:
-            raise TooFewPeopleError.of(
-                f"Cutting the tree into {k} segments", k, distinct, hint="ask for fewer segments."
-            )
-        labels = np.empty(len(self._rows), dtype=np.int64)
-        labels[self._rows] = self._cut(k)
-        return labels
+        Parameters
+        ----------
+        k, height, minimum_size
+            Where; see ``SegmentTree.cut``.
+        frame
+            People whose segments ``labels_`` is to tell. None tells those of the people of ``fit``; of more than 20,000
+            people it cannot tell them when ``polish`` has moved the borders.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> people = pa.table({"orders": [1, 2, 1, 30, 40, 33], "spend": [10, 20, 15, 900, 1200, 950]})
+        >>> WardSegments(k=2).fit(people).cut(3).labels_.tolist()
+        [2, 1, 2, 0, 0, 0]
+        """
+        self._fitted()
+        made = copy.copy(self)
+        made._take(self.tree_.cut(k, height=height, minimum_size=minimum_size))
+        made.k = made.k_
+        return made._retold(frame)
+
+    def merge(self, *segments: int) -> Self:
+        """Return a segmentation in which these segments are one; see ``PrototypeSegments.merge``."""
+        return super().merge(*segments)._reweighed()
+
+    def split(self, segment: int, frame: Any = None, parts: int = 2) -> Self:
+        """Return a segmentation in which one segment is parted at its highest joins in the tree.
+
+        Parts are numbered by the mean worth of their people; the other segments keep their order. ``frame`` is as in
+        ``cut``.
+
+        Raises
+        ------
+        ParameterError
+            There is no such segment, or ``parts`` is less than 2.
+        TooFewPeopleError
+            The segment has fewer leaves that differ.
+        """
+        self._fitted()
+        chosen = self._known(segment)
+        check_count(self, "parts", parts, 2)
+        owners = self._owners()
+        leaves = np.flatnonzero(owners == chosen)
+        part = self.tree_.divide(leaves, parts)
+        weights = self.tree_.weights[leaves]
+        size = np.bincount(part, weights=weights)
+        worth = np.bincount(part, weights=weights * self.tree_.worth[leaves]) / size
+        if self.polish:
+            points = group_means(self.tree_.centres[leaves], weights, part).astype(np.float32)
+            made = self._parted(chosen, points, size, worth)
+        else:
+            made, renumbered, ids = self._edited([chosen], worth)
+            owners = renumbered[owners]
+            owners[leaves] = ids[part]
+            made._settle(owners)
+        return made._retold(frame)
 
     def tree(self, leaves: int = LEAVES, *, labels: npt.ArrayLike | None = None) -> tuple[TreeNode, ...]:
-        """Return the top of the tree down to so many leaves, root first, with names and sizes.
+        """Return the top of the tree down to so many groups, root first, with names and sizes.
 
         Parameters
         ----------
@@ -192,133 +238,163 @@ class WardSegments(Segmentation):
             thirds of its people are in, else None. None tells those of the tree's own cut.
         """
         self._fitted()
-        check_count(self, "leaves", leaves, 1)
-        if leaves == LEAVES and labels is None:
-            return self._nodes
-        self._whole()
         if labels is None:
-            return self._tree(leaves)
-        others = np.asarray(labels)
-        if others.shape != self._rows.shape:
-            raise ParameterError.of("tree", "labels", others.shape, f"of shape ({len(self._rows)},), one a person")
-        return self._tree(leaves, others[self._rows])
+            held = np.zeros((self.tree_.leaves, self.k_))
+            held[np.arange(self.tree_.leaves), self._owners()] = self.tree_.weights
+            return self.tree_.nodes(leaves, held)
+        of_leaf, others = self._people(), np.asarray(labels)
+        if others.shape != of_leaf.shape:
+            raise ParameterError.of("tree", "labels", others.shape, f"of shape ({len(of_leaf)},), one a person")
+        kinds = int(others.max()) + 1
+        pairs = np.bincount(of_leaf.astype(np.int64) * kinds + others, minlength=kinds * self.tree_.leaves)
+        return self.tree_.nodes(leaves, pairs.reshape(-1, kinds).astype(np.float64), _MOST)
 
     def stability(self, *, resamples: int = 30, seed: int = 0) -> tuple[Estimate, ...]:
         """Return, for each segment, the mean bootstrap Jaccard on the people of ``fit`` and its interval.
 
         Each resample holds at most 3,000 people, on whom the tree is built anew; the scaling is held fixed.
         """
-        self._whole()
-        X = self.matrix_.transform(self._ordered.to_native())
-        labels = self._cut(self.k_)
-        if len(X) > _RESAMPLED:
-            kept = np.sort(np.random.default_rng(seed).permutation(len(X))[:_RESAMPLED])
-            X, labels = X[kept], labels[kept]
+        self._people()
         with threadpool_limits(1):
-            found = resampled_jaccards(
-                labels, lambda rows, _: _flat(ward(X[rows].astype(np.float64)), self.k_), resamples=resamples, seed=seed
-            )
-        return stability(found)
+            return stability(self._jaccards(self._owners(), self.k_, resamples, seed, {}))
 
     def to_json(self) -> dict[str, Any]:
-        """Return what fit learnt as plain JSON values: scaling, centres and the top of the tree, but no people."""
-        self._fitted()
+        """Return what fit learnt as plain JSON values: scaling and tree, but no people; ``from_json`` reads it back.
+
+        A leaf of one person, whom nobody is like, still says what that person is like: see ``SegmentTree.fewest``.
+        """
+        body = super().to_json()
+        if not self.polish:  # its prototypes are the leaves
+            del body["prototypes"], body["weights"]
         return {
-            "kind": type(self).__name__,
-            "format": 1,
-            "matrix": self.matrix_.to_json(),
-            "centres": self.centres_.astype(float).tolist(),
-            "value": self.value,
-            "nodes": [asdict(node) for node in self._nodes],
+            **body,
+            "tree": self.tree_.to_json(),
+            "polish": self.polish,
+            "method": self.method_,
+            "within": self._within,
         }
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:
-        """Return the fitted segmentation that ``to_json`` wrote: it predicts and shows its tree, uncut."""
-        cls._checked(body, "matrix", "centres", "value", "nodes")
-        matrix = Matrix.from_json(body["matrix"])
-        model = cls(
-            len(body["centres"]),
-            columns=matrix.columns,
-            scaling=matrix.scaling,
-            weights=matrix.weights,
-            value=body["value"],
+        """Return the fitted segmentation that ``to_json`` wrote: it predicts, shows its tree and can be cut again."""
+        cls._checked(body, "tree", "polish", "method", "within")
+        tree = SegmentTree.from_json(body["tree"])
+        model = cls._restored(
+            {"prototypes": tree.centres, "weights": tree.weights, **body}, polish=bool(body["polish"])
         )
-        model.matrix_, model.k_ = matrix, len(body["centres"])
-        model.centres_ = np.array(body["centres"], dtype=np.float32)
-        model._nodes = tuple(TreeNode(**node) for node in body["nodes"])
-        return model
+        model.set_params(k=model.k_)
+        model.tree_, model.method_, model._within = tree, body["method"], body["within"]
+        return model._reweighed()
 
-    def _whole(self) -> None:
+    def _grow(self, data: nw.DataFrame[Any], X: Scaled, worth: Floats) -> None:
+        """Build the tree, and learn which leaf each person is in."""
+        if len(X) <= LIMIT:
+            wanted = max(self.k or max(self.candidates), LEAVES, min(len(X) // _PEOPLE_A_LEAF, COUNT))
+            grown = from_pairs(X, worth, wanted)
+        else:
+            grown = from_groups(X, COUNT, self.seed, self.progress)
+        self._of_leaf, self.method_, leaves = grown.of_person, grown.method, len(grown.weights)
+        value = means(worth[:, None], self._of_leaf, leaves)[:, 0]
+        named = figures(data, grown.order, self._of_leaf, leaves)
+        self.tree_ = SegmentTree(grown.centres, grown.weights, value, grown.linkage, *named)
+        self._within = spread(X, grown.centres, self._of_leaf)
+        rows = drawn(grown.order, _RESAMPLED)
+        self._sample, self._leaf_of_sample = X[rows].astype(np.float64), self._of_leaf[rows].astype(np.int64)
+
+    def _take(self, owners: Ints) -> None:
+        """Become the segmentation in which leaves belong to these segments."""
+        tree = self.tree_
+        if self.polish:
+            owners = self._polished(owners)
+        size = np.bincount(owners, weights=tree.weights).astype(np.float64)
+        worth = np.bincount(owners, weights=tree.weights * tree.worth) / size
+        if self.polish:
+            centres = group_means(tree.centres, tree.weights, owners).astype(np.float32)
+            self._learnt(self.matrix_, centres, np.arange(len(size)), size, worth, self.valued_)
+        else:
+            self._learnt(self.matrix_, tree.centres, owners, tree.weights, worth, self.valued_)
+        self.inertia_ = self._inertia(owners)
+
+    def _polished(self, owners: Ints) -> Ints:
+        tree = self.tree_
+        return tree.by_worth(polished(tree.centres, tree.weights, owners))
+
+    def _retold(self, frame: Any) -> Self:
+        """Learn ``labels_`` after an edit, and forget what was known of the segments before it."""
+        self._reweighed()
+        if frame is not None:
+            self.labels_ = self.predict(frame)
+        elif hasattr(self, "_of_leaf"):
+            self._tell(self._kept)
+        return self
+
+    def _tell(self, X: Scaled | None) -> None:
+        """Learn the segments of the people of fit, from their rows of the matrix where borders were moved."""
+        if not self.polish:
+            self.labels_ = self.owners_[self._of_leaf]
+        elif X is not None:
+            self.labels_ = self.owners_[self._cells(X)]
+        elif hasattr(self, "labels_"):
+            del self.labels_
+
+    def _reweighed(self) -> Self:
+        self.evidence_, self.stability_, self.warning_ = (), (), ""
+        self.inertia_ = self._inertia(self._owners())
+        return self
+
+    def _owners(self) -> Ints:
+        """Return the segment of each leaf."""
+        return self.owners_[self._cells(self.tree_.centres)] if self.polish else self.owners_
+
+    def _people(self) -> npt.NDArray[np.int32]:
         self._fitted()
-        if not hasattr(self, "linkage_"):
-            raise ParameterError(
-                "This stored WardSegments keeps the top of its tree only.", hint="fit it anew to cut it elsewhere."
+        if not hasattr(self, "_of_leaf"):
+            raise ParameterError("This stored WardSegments does not hold the people of fit.", hint="fit it anew.")
+        return self._of_leaf
+
+    def _inertia(self, owners: Ints) -> float:
+        """Return the sum of squares within leaves, and that of leaves within segments."""
+        points, weights = self.tree_.centres.astype(np.float64), self.tree_.weights
+        rest = points - group_means(points, weights, owners)[owners]
+        return self._within + float(weights @ np.square(rest).sum(axis=1))
+
+    def _choose(self) -> int:
+        """Weigh up the candidates; return the number of segments taken."""
+        candidates = sorted(set(self.candidates))
+        if not candidates or min(candidates) < 2:
+            raise ParameterError.of("WardSegments", "candidates", list(candidates), "whole numbers of at least 2")
+        tree = self.tree_
+        possible = [k for k in candidates if k * self.minimum_size <= tree.people and k <= tree.distinct]
+        if not possible:
+            raise TooFewPeopleError.of(
+                "Choosing the number of segments",
+                max(candidates[0] * self.minimum_size, 2),
+                tree.people,
+                hint="give k, or a smaller minimum_size; few people can hardly carry segments.",
             )
+        found: dict[int, Floats] = {}
+        evidence = []
+        trees: dict[int, Floats] = {}
+        for done, k in enumerate(possible):
+            self.progress.step("segments", done, len(possible))
+            owners = self._polished(tree.cut(k)) if self.polish else tree.cut(k)
+            found[k] = self._jaccards(owners, k, self.resamples, self.seed, trees)
+            smallest = int(np.bincount(owners, weights=tree.weights).min())
+            evidence.append(judge(k, found[k], smallest, self._inertia(owners), minimum_size=self.minimum_size))
+        self.progress.step("segments", len(possible), len(possible))
+        self.evidence_ = tuple(evidence)
+        k, self.warning_ = choose(self.evidence_, minimum_size=self.minimum_size)
+        self.stability_ = stability(found[k])
+        return k
 
-    def _cut(self, k: int) -> Ints:
-        """Return the segments, by value, of people in their one order."""
-        flat = _flat(self.linkage_, k)
-        return by_value(flat, self._worth, k)[flat]
+    def _jaccards(self, owners: Ints, k: int, resamples: int, seed: int, trees: dict[int, Floats]) -> Floats:
+        """Build the tree of resampled people anew (``trees`` keeps those that are built already) and cut it."""
+        X = self._sample
 
-    def _tree(self, leaves: int, others: Ints | None = None) -> tuple[TreeNode, ...]:
-        """Return the named nodes of the tree's top; leaves of people who are all alike are not divided."""
-        leaves = min(leaves, 1 + int((self.linkage_[:, 2] > 0).sum()))
-        order, top = leaves_list(self.linkage_), _top(self.linkage_, leaves)
-        segments = self._cut(self.k_) if others is None else others
-        needed = 1.0 if others is None else _MOST
-        flat = _flat(self.linkage_, leaves)
-        meta = known(self._ordered)
-        of_leaf = effects(self._ordered, flat, meta)
-        raw = {name: numbers(self._ordered, name) for name in meta}
-        distances, typical, held = [], [], []
-        for part in top:
-            here = order[part.start : part.start + part.size]
-            weight = np.bincount(flat[here], minlength=leaves) / part.size
-            distances.append({name: float(weight @ column) for name, column in of_leaf.items()})
-            typical.append({name: median(column[here]) for name, column in raw.items()})
-            inside = np.bincount(segments[here]) / part.size
-            held.append(int(inside.argmax()) if inside.max() >= needed else None)
-        names = ["Everybody", *distinct_names(distances[1:], typical[1:], typical[0])]
-        return tuple(
-            TreeNode(number, part.parent, part.height, part.size, name, segment)
-            for number, (part, name, segment) in enumerate(zip(top, names, held, strict=True))
-        )
+        def regroup(rows: Ints, draw: int) -> Ints:
+            if draw not in trees:
+                trees[draw] = ward(X[rows])
+            groups = topmost(trees[draw], min(k, 1 + int((trees[draw][:, 2] > 0).sum())))[1]
+            return polished(X[rows], np.ones(len(rows)), groups) if self.polish else groups
 
-
-@dataclass(frozen=True)
-class _Part:
-    """A join or a person: where its people lie in the order of the dendrogram's leaves."""
-
-    join: int
-    parent: int | None
-    start: int
-    size: int
-    height: float
-
-
-def _top(linkage: Floats, leaves: int) -> list[_Part]:
-    """Return the nodes of the tree's top that has so many leaves, root first, parents before children."""
-    people = len(linkage) + 1
-    lowest = 2 * people - leaves  # joins from here on lie above the leaves
-    top = [_Part(2 * people - 2, None, 0, people, float(linkage[-1, 2]))]
-    for number, part in enumerate(top):  # grows while it is walked
-        if part.join < lowest:
-            continue
-        start = part.start
-        for join in linkage[part.join - people, :2].astype(int):
-            inner = join >= people
-            size = int(linkage[join - people, 3]) if inner else 1
-            top.append(_Part(int(join), number, start, size, float(linkage[join - people, 2]) if inner else 0.0))
-            start += size
-    return top
-
-
-def _flat(linkage: Floats, k: int) -> Ints:
-    """Return the cut into k groups, numbered as they lie in the dendrogram: int64 of shape (people,)."""
-    top = _top(linkage, k)
-    split = {part.parent for part in top}
-    parts = sorted((part.start, part.size) for number, part in enumerate(top) if number not in split)
-    flat = np.empty(len(linkage) + 1, dtype=np.int64)
-    flat[leaves_list(linkage)] = np.repeat(np.arange(len(parts)), [size for _, size in parts])
-    return flat
+        return resampled_jaccards(owners[self._leaf_of_sample], regroup, resamples=resamples, seed=seed)

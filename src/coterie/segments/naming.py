@@ -9,8 +9,9 @@ from itertools import chain, combinations, count
 _WORDS: dict[str, tuple[str, str]] = {
     "basket_value": ("big-basket", "small-basket"),
     "discount_share": ("bargain-minded", "full-price"),
+    "coupons_365d": ("coupon-using", ""),
     "categories": ("all-round", "few-aisle"),
-    "top_category_share": ("one-aisle", "wide-choosing"),
+    "top_category_share": ("one-aisle", "many-aisle"),
     "weekend_share": ("weekend", "weekday"),
     "morning_share": ("morning", ""),
     "evening_share": ("evening", ""),
@@ -18,14 +19,37 @@ _WORDS: dict[str, tuple[str, str]] = {
     "basket_lines": ("full-trolley", "few-item"),
     "tenure_days": ("long-standing", "newer"),
     "category_entropy": ("varied", "focused"),
-    "gap_mean_days": ("slow-rhythm", "quick-rhythm"),
-    "gap_std_days": ("irregular", "steady"),
+    "gap_std_days": ("irregular", "clockwork"),
     "private_label_share": ("own-brand", "name-brand"),
-    "products": ("curious", "same-again"),
-    "orders": ("frequent", "rare"),
-    "active_days": ("often-seen", "seldom-seen"),
+    "products": ("wide-range", "narrow-range"),
+    "web_share": ("online", ""),
+    "store_share": ("in-store", ""),
+    "app_share": ("app-using", ""),
+    "phone_share": ("phoning", ""),
+    "refunded_share": ("often-refunded", "seldom-refunded"),
+    "site_days_90d": ("much-browsing", "little-browsing"),
+    "searches_90d": ("searching", ""),
+    "cart_abandonment_90d": ("cart-leaving", "cart-keeping"),
+    "email_open_rate": ("mail-reading", "mail-ignoring"),
+    "email_click_rate": ("mail-clicking", ""),
     "spend": ("high-spend", "low-spend"),
-    "spend_90d": ("lately big-spending", "lately thrifty"),
+    "orders": ("frequent", "infrequent"),
+    "gap_mean_days": ("slow-paced", "quick-paced"),
+    "active_days": ("often-seen", "seldom-seen"),
+}
+_ALSO_SAID = {  # what a word of the stem says already, so that no name says it twice
+    "regulars": ("orders", "active_days", "gap_mean_days"),
+    "occasional": ("orders", "active_days", "gap_mean_days"),
+    "light": ("orders", "active_days", "gap_mean_days", "basket_value", "spend", "basket_lines"),
+    "one-time buyers": ("orders", "active_days", "gap_mean_days", "gap_std_days", "categories", "products", "spend"),
+    "top": ("spend",),
+    "loyal": ("spend",),
+    "devoted": ("spend",),
+    "big-spending": ("spend",),
+    "small-spending": ("spend",),
+    "big-basket": ("basket_value", "basket_lines"),
+    "small-basket": ("basket_value", "basket_lines"),
+    "new": ("tenure_days",),
 }
 Stem = tuple[tuple[str, ...], str]  # the words before, and the noun
 _STRIKING = 0.45  # baskets that far from everybody's are in the name
@@ -83,7 +107,7 @@ def _plain(effects: Mapping[str, float], typical: Mapping[str, float], base: Map
     elif age <= -1.0:
         before.append("new")
     elif often >= 0.5 and worth >= 0.5:
-        before.append("top" if worth >= 1.25 else "loyal")
+        before.append("top" if worth >= 1.25 else "devoted" if often >= 1.0 else "loyal")
     elif often >= 0.5:
         before.append("busy")
     elif worth >= 0.5 and basket < _STRIKING:
@@ -92,11 +116,15 @@ def _plain(effects: Mapping[str, float], typical: Mapping[str, float], base: Map
         before.append("small-spending")
     if typical.get("orders") == 1:
         return (*before,), "one-time buyers"
-    if often <= -0.5:
+    fresh = "new" in before  # who has just come, or has gone, had no time to come often: that is said already
+    if often <= -0.5 and basket <= -_STRIKING and not fresh:
+        return (*(word for word in before if word != "small-spending"), "light"), "shoppers"
+    striking = abs(basket) >= _STRIKING
+    if often <= -0.5 and not (before and striking):
         before.append("occasional")
     elif not before:
         before.append("steady" if abs(often) < 0.35 and abs(away) < 0.35 else "active" if away < 0 else "casual")
-    if abs(basket) >= _STRIKING:
+    if striking:
         before.append("big-basket" if basket > 0 else "small-basket")
     return (*before,), "regulars" if often >= 0.5 else "shoppers"
 
@@ -107,15 +135,15 @@ def _choices(
     """Return word lists to try in turn: none where nobody else has the name, else the most telling true ones."""
     if not namesakes:
         return [()]
-    apart: list[tuple[float, int, str]] = []
+    known = {feature for word in (*stem[0], stem[1]) for feature in _ALSO_SAID.get(word, ())}
+    apart: list[tuple[bool, float, int, str]] = []
     for order, (feature, (higher, lower)) in enumerate(_WORDS.items()):
         effect = effects.get(feature, 0.0)
         gap = effect - sum(other.get(feature, 0.0) for other in namesakes) / len(namesakes)
         word = higher if effect > 0 else lower
-        said = word in stem[0] or (word == "newer" and "new" in stem[0])
-        if abs(effect) >= _TRUE and word and not said and gap * effect > 0:
-            apart.append((-round(abs(gap), 6), order, word))
-    words = [word for _, _, word in sorted(apart)]
+        if abs(effect) >= _TRUE and word and word not in stem[0] and gap * effect > 0:
+            apart.append((feature in known, -round(abs(gap), 6), order, word))
+    words = [word for *_, word in sorted(apart)]
     return [*((word,) for word in words), *combinations(words[:6], 2), ()]
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from coterie.evaluation.comparison import Verdict
 from coterie.evaluation.intervals import Estimate, interval
 from coterie.evaluation.metrics import jaccard
 from coterie.segments.people import Floats, Ints
@@ -17,7 +18,9 @@ STABLE = 0.75  # Hennig (2007): below .75 a group is only a pattern, below .6 it
 DOUBTFUL = 0.6
 RESAMPLED = 5_000  # people a resample holds at most: fewer make segments look less stable, never more
 
-Role = Literal["model", "baseline", "ceiling"]
+Role = Literal["model", "view", "baseline", "ceiling"]
+Question = Literal["spend", "churn", "mix"]
+Standing = Literal["equal parts", "strongest", "finer", "view"]
 
 
 @dataclass(frozen=True)
@@ -29,18 +32,23 @@ class CardRow:
     method
         Its name for people.
     role
-        ``model`` (what we made), ``baseline`` (what a shop does without us) or ``ceiling`` (what could be known of each
-        single person; no grouping reaches it).
+        ``model`` (what we made), ``view`` (the same people grouped by other columns), ``baseline`` (what a shop does
+        without us) or ``ceiling`` (what could be known of each single person; no grouping reaches it).
     k
         How many groups it makes; None for a ceiling.
     r2
-        Share of the variance of log future spend that its groups explain.
+        Share of the variance of log future spend that its groups explain, out of fold; None where it was not judged.
     auc
         How well its groups' out-of-fold churn rates rank who stays away; .5 is chance.
     smallest
-        People in its smallest group.
+        People in its smallest group, of those judged.
     note
         What the reader should know.
+    mix
+        Share of the variance of what people buy afterwards (shares of spend by category) that its groups explain, out
+        of fold; None where it was not judged.
+    silhouette
+        How far apart its groups lie on the scaled features, from -1 to 1; the card's ``notes`` say what it is not.
     """
 
     method: str
@@ -50,6 +58,42 @@ class CardRow:
     auc: Estimate | None
     smallest: int | None
     note: str = ""
+    mix: Estimate | None = None
+    silhouette: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The model beside another method on the same people, out of fold.
+
+    Parameters
+    ----------
+    question
+        What was asked: ``spend`` (R²), ``churn`` (AUC) or ``mix`` (R²).
+    standing
+        Why this other: ``equal parts`` (as many parts by past spend), the ``strongest`` baseline of at most three times
+        as many groups, the strongest ``finer`` one, or a ``view``.
+    model, other
+        The names of both.
+    k, other_k
+        How many groups each makes; ``other_k`` is None for a ceiling.
+    gap
+        Model minus other, with its interval over the same resampled people.
+    margin
+        How much less still counts as not inferior; 0 where that was not asked.
+    finding
+        ``better``, ``not inferior`` (less by the margin at most), ``worse`` or ``no different``.
+    """
+
+    question: Question
+    standing: Standing
+    model: str
+    k: int
+    other: str
+    other_k: int | None
+    gap: Estimate
+    margin: float
+    finding: Verdict
 
 
 @dataclass(frozen=True)
@@ -59,7 +103,7 @@ class ReportCard:
     Parameters
     ----------
     rows
-        Model, baselines and ceiling.
+        Models, views, baselines and ceilings.
     stability
         For each segment, the mean Jaccard with its counterpart over resampled people, and the interval over resamples.
     as_of
@@ -72,6 +116,13 @@ class ReportCard:
         How it was done, in words.
     verdict
         What it means, in words; says so when a baseline wins.
+    population
+        How many people there are; more than ``people`` where a sample was judged.
+    comparisons
+        The first model beside as many groups of equal size by past spend, beside the strongest baselines, and beside
+        each view.
+    notes
+        What the reader must know to read the figures, a sentence or two each.
     """
 
     rows: tuple[CardRow, ...]
@@ -81,6 +132,15 @@ class ReportCard:
     people: int
     protocol: str
     verdict: str
+    population: int = 0
+    comparisons: tuple[Comparison, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """Show the card inside a notebook."""
+        from coterie.segments import notebooks  # late: drawing is not needed to judge
+
+        return notebooks.of_card(self)
 
 
 @dataclass(frozen=True)

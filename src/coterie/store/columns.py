@@ -65,6 +65,13 @@ def typed_each(table: Table, equals: Mapping[str, Any]) -> dict[str, pa.Array]:
     return {name: typed(table, name, [value]) for name, value in equals.items()}
 
 
+def chosen(table: Table, columns: Sequence[str]) -> pa.Schema:
+    """Return the schema of some columns of a table, in their order; of all of them where none is named."""
+    if lost := [name for name in columns if name not in table.schema.names]:
+        raise MissingColumnError.of(f"Table {table.name!r}", lost, table.schema.names)
+    return pa.schema([table.schema.field(name) for name in columns]) if columns else table.schema
+
+
 def encoded(column: pa.Array) -> list[Any]:
     """Return a column as what SQLite stores."""
     if column.type == TIME:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from coterie.errors import IntegrityError, StoreError
 from coterie.schema import Table
-from coterie.store.columns import columns_of, decoded, encoded, filled, typed, typed_each, whole
+from coterie.store.columns import chosen, columns_of, decoded, encoded, filled, typed, typed_each, whole
 from coterie.store.database import Database
 from coterie.store.lease import Holder, Turns
 from coterie.store.shape import conform, quoted, require_no_more_columns, require_same_columns
@@ -125,21 +125,23 @@ class SqliteLedger:
                 self._database.forget()
         return max(count, 0)
 
-    def read(self, table: Table, **equals: Any) -> pa.Table:
-        """Return the rows that match, in the order of the key, in the table's schema; None matches null."""
+    def read(self, table: Table, *columns: str, **equals: Any) -> pa.Table:
+        """Return the rows that match (None matches null), in the order of the key: these columns, or all of them."""
         self._require(table)
         wanted = typed_each(table, equals)
         where = " AND ".join(f"{quoted(name)} IS ?" for name in wanted) or "TRUE"
-        names = ", ".join(map(quoted, table.schema.names))
+        schema = chosen(table, columns)
+        names = ", ".join(map(quoted, schema.names))
         order = ", ".join(map(quoted, table.key))
         sql = f"SELECT {names} FROM {quoted(table.name)} WHERE {where} ORDER BY {order}"
         batches = []
         # Rows become columns a few at a time: all of them at once would be many millions of objects.
         for found in self._database.batches(sql, [encoded(value)[0] for value in wanted.values()], _FETCHED):
-            columns = zip(zip(*found, strict=True), table.schema, strict=True)
-            arrays = [decoded(column, field.type) for column, field in columns]
-            batches.append(pa.RecordBatch.from_arrays(arrays, schema=table.schema))
-        return pa.Table.from_batches(batches, schema=table.schema).combine_chunks()
+            arrays = [
+                decoded(values, field.type) for values, field in zip(zip(*found, strict=True), schema, strict=True)
+            ]
+            batches.append(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        return pa.Table.from_batches(batches, schema=schema).combine_chunks()
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
@@ -325,15 +327,16 @@ class MemoryLedger:
                 del rows[key]
         return len(doomed)
 
-    def read(self, table: Table, **equals: Any) -> pa.Table:
-        """Return the rows that match, in the order of the key, in the table's schema; None matches null."""
+    def read(self, table: Table, *columns: str, **equals: Any) -> pa.Table:
+        """Return the rows that match (None matches null), in the order of the key: these columns, or all of them."""
         with self._turn:
+            schema = chosen(table, columns)
             rows = self._require(table)
             wanted = {name: value[0].as_py() for name, value in typed_each(table, equals).items()}
             found = [key for key, row in rows.items() if all(row[name] == value for name, value in wanted.items())]
             # As SQLite orders: numbers by size, text by its UTF-8 bytes.
             found.sort(key=lambda key: tuple(part.encode() if isinstance(part, str) else part for part in key))
-            return table.rows([rows[key] for key in found])
+            return table.rows([rows[key] for key in found]).select(schema.names)
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:

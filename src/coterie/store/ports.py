@@ -85,8 +85,8 @@ class Ledger(Protocol):
         Without ``overwrite`` the bytes may stay until the next deletion that overwrites.
         """
 
-    def read(self, table: Table, **equals: Any) -> pa.Table:
-        """Return the rows that match, in the order of the key, in the table's schema."""
+    def read(self, table: Table, *columns: str, **equals: Any) -> pa.Table:
+        """Return the rows that match, in the order of the key: these columns of the table's schema, or all of them."""
 
     def lease(self, name: str) -> AbstractContextManager[None]:
         """Hold the one lease of that name; raises ShopLockedError while another live process holds it."""

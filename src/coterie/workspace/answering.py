@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,7 @@ from coterie.profiles.identity import Identity
 from coterie.progress import SILENT, Progress
 from coterie.schema import TIME, Purpose, utc_now
 from coterie.workspace.alone import Alone
+from coterie.workspace.belonging import Belonging, Belongings
 from coterie.workspace.building import Building
 from coterie.workspace.finding import subject_of
 from coterie.workspace.tiles import Tiles
@@ -57,6 +58,8 @@ class ProfileNow:
         What would make the next answer quicker, where something would.
     missing
         Features that the shop has no facts for, with what would bring them.
+    segments
+        The person's segments at the moment, by the newest model of each kind whose features are among the values.
     """
 
     person: int
@@ -68,6 +71,7 @@ class ProfileNow:
     why: str | None = None
     hint: str | None = None
     missing: Mapping[str, str] = field(default_factory=dict, repr=False)
+    segments: tuple[Belonging, ...] = ()
 
     def __getitem__(self, name: str) -> int | float | str | None:
         """Return the value of a feature."""
@@ -87,6 +91,7 @@ class ProfileNow:
             "online": self.online,
             "why": self.why,
             "hint": self.hint,
+            "segments": [asdict(one) for one in self.segments],
             "features": told,
             "missing": dict(self.missing),
         }
@@ -115,7 +120,7 @@ class Answering(Building):
         features: Sequence[Declared | str] | None = None,
         progress: Progress = SILENT,
     ) -> ProfileNow:
-        """Return one person's features now: those that :meth:`build` would give at the same moment.
+        """Return one person's features now, those that :meth:`build` would give, and the segments that follow.
 
         They are kept ready in small pieces (tiles), so that the answer takes milliseconds and has what was recorded a
         moment ago. The first question after a small import waits until the tiles have it, too. After a large one, while
@@ -156,9 +161,9 @@ class Answering(Building):
         if why is None:
             found = self._from_tiles(asked)
             if isinstance(found, ProfileNow):
-                return found
+                return self._with_segments(found)
             why = found
-        return self._from_facts(asked, sources, why)
+        return self._with_segments(self._from_facts(asked, sources, why))
 
     def keep_up(self, *, progress: Progress = SILENT) -> dict[str, int]:
         """Bring up to date what :meth:`profile` answers from, however long it takes.
@@ -218,6 +223,13 @@ class Answering(Building):
 
     def _going(self, imports: list[int]) -> None:
         self.tiles.losing(imports)
+
+    @cached_property
+    def _belongings(self) -> Belongings:
+        return Belongings(self.ledger, self.registry)
+
+    def _with_segments(self, found: ProfileNow) -> ProfileNow:
+        return replace(found, segments=self._belongings.of(found.values))
 
     def _wanted(self, features: Sequence[Declared | str] | None) -> tuple[Declared, ...]:
         wanted = self._chosen(features)

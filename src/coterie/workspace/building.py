@@ -159,6 +159,14 @@ class Building(Defining):
             given=rows.given, purpose=seen.purpose,
         )  # fmt: skip
 
+    def declared(self, seen: Facts, names: Sequence[str]) -> tuple[Declared, ...]:
+        """Return those of some features of persons that can be built of what may be seen."""
+        return self._declared(seen, self._chosen(names), False)[0]
+
+    def everybody(self, seen: Facts, as_of: AsOf | None) -> spines.Spine:
+        """Return everybody who had bought by a moment, and who was left out; None is the newest data."""
+        return self._rows(seen, ("person",), as_of, None)
+
     def _declared(
         self, seen: Facts, asked: tuple[Declared, ...], whole: bool
     ) -> tuple[tuple[Declared, ...], dict[str, str]]:

@@ -16,12 +16,15 @@ from markupsafe import escape
 from coterie.collect.quality import Quality
 from coterie.config import Config
 from coterie.govern.privacy import shown, small
+from coterie.report.pictures import Format, write_figures
 from coterie.report.quality import FileFate, QualityView, Reason
-from coterie.report.segments import SegmentReport, picture, render
+from coterie.report.segments import Goal, SegmentReport, picture, render
 from coterie.schema import utc_now
 from coterie.segments.description import SegmentDescription
-from coterie.segments.hierarchy import TreeNode
 from coterie.segments.projection import Projection
+from coterie.segments.relations import Relations
+from coterie.segments.taste import Liking
+from coterie.segments.tree import TreeNode
 from coterie.segments.validity import KEvidence, ReportCard
 from coterie.workspace.results import FeatureTable, write_whole
 
@@ -54,8 +57,18 @@ class Segmentation:
         Ward's tree of the same people, root first; empty where there are too many for it.
     projection
         People on a plane.
+    relations
+        Who is next to whom; None for methods without distances.
+    edited
+        What was merged and split since the model was fitted, in words.
+    goal
+        What goal-driven segments were grown for, and how well they tell it; None for other methods.
+    likings
+        What each taste segment chooses more than others do; empty for other methods.
     built
-        The features that the segments were made of.
+        The features of the people.
+    used
+        Names of those that the segments were made of.
     reused
         What was read back rather than computed, in words.
     quality
@@ -75,7 +88,12 @@ class Segmentation:
     warning: str
     tree: tuple[TreeNode, ...]
     projection: Projection
+    relations: Relations | None
+    edited: str
+    goal: Goal | None
+    likings: tuple[tuple[Liking, ...], ...]
     built: FeatureTable
+    used: tuple[str, ...]
     reused: tuple[str, ...]
     quality: Callable[[], Quality] = field(repr=False, compare=False)
     note: Callable[[str, Path], None] = field(repr=False, compare=False)
@@ -105,6 +123,12 @@ class Segmentation:
         """Write the overview figure as an SVG file with its own colours, and return where it lies."""
         return self._noted("picture", write_whole(path, picture(self.page(), dark=dark)))
 
+    def figures(self, folder: str | Path, *, format: Format = "svg", dark: bool = False) -> tuple[Path, ...]:
+        """Write every figure of the report as a file of its own, SVG or PNG, and return where they lie."""
+        return tuple(
+            self._noted("figures", path) for path in write_figures(self.page(), folder, format=format, dark=dark)
+        )
+
     def _noted(self, verb: str, path: Path) -> Path:
         self.note(verb, path)
         return path
@@ -118,7 +142,7 @@ class Segmentation:
             currency=self.config.currency,
             as_of=self.as_of,
             created=utc_now(),
-            method=f"{self.method}. {self.warning}".removesuffix(". "),
+            method=". ".join(filter(None, [self.method, self.edited, self.warning])).removesuffix("."),
             people=self.people,
             segments=self.segments,
             card=self.card,
@@ -126,7 +150,14 @@ class Segmentation:
             projection=self.projection,
             tree=self.tree,
             quality=quality_view(self.quality()),
-            features=tuple((feature.name, feature.title, feature.meaning) for feature in self.built.features),
+            features=tuple(
+                (feature.name, feature.title, feature.meaning)
+                for feature in self.built.features
+                if feature.name in self.used
+            ),
+            relations=self.relations,
+            goal=self.goal,
+            likings=self.likings,
             refused="; ".join(self.left_out) or None,
             minimum_group=self.config.minimum_group,
             timezone=self.config.timezone,
@@ -153,7 +184,11 @@ class Segmentation:
             "as_of": self.as_of.isoformat() + "Z",
             "people": self.people,
             "currency": self.config.currency,
+            "edited": self.edited,
             "segments": segments,
+            "goal": asdict(self.goal) if self.goal else None,
+            "relations": asdict(self.relations) if self.relations else None,
+            "tree": [asdict(node) for node in self.tree],
             "card": asdict(self.card) if self.card else None,
             "evidence": [asdict(item) for item in self.evidence],
             "features": self.built.to_json(),

@@ -1,214 +1,245 @@
-"""The verb ``segment``: features, a fitted or a registered model, judgement, words, publication."""
+"""The verb ``segment``: features, a fitted, registered or edited model, judgement, words, publication."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from coterie.errors import DataError, ParameterError
-from coterie.evaluation.intervals import Estimate
-from coterie.evaluation.splits import last_window
-from coterie.features import batch, published
+from coterie.config import minor_units
+from coterie.errors import ParameterError
 from coterie.features.matrix import Matrix
-from coterie.features.outcome import churned, future_spend, observed_until
 from coterie.progress import SILENT, Progress
+from coterie.report.segments import Goal
 from coterie.schema import Purpose
-from coterie.segments.clustering import KMeansSegments
-from coterie.segments.description import describe
-from coterie.segments.hierarchy import LIMIT, TreeNode, WardSegments
-from coterie.segments.judging import report_card
+from coterie.segments.description import SegmentDescription, describe
+from coterie.segments.goal import GoalSegments
+from coterie.segments.hierarchy import WardSegments
+from coterie.segments.people import Ints
 from coterie.segments.people import Segmentation as Segmenter
 from coterie.segments.projection import project
+from coterie.segments.prototypes import PrototypeSegments
+from coterie.segments.relations import relations
 from coterie.segments.rfm import RFMSegments
-from coterie.segments.validity import KEvidence, ReportCard
-from coterie.segments.view import VALUE, VALUE_WEIGHTS
+from coterie.segments.surrogate import surrogate
+from coterie.segments.taste import TasteSegments
+from coterie.segments.view import DEMOGRAPHICS, VALUE
 from coterie.store.ports import Commit
+from coterie.workspace.assigning import keep, load
+from coterie.workspace.fitting import COLUMNS, Figures, Fitting
+from coterie.workspace.recipes import METHODS, Recipe
 from coterie.workspace.results import FeatureTable
 from coterie.workspace.segmentation import Segmentation
 
 if TYPE_CHECKING:
-    from coterie.workspace.facts import Facts
     from coterie.workspace.shop import Workspace
 
-ESTIMATORS: dict[str, type[Segmenter]] = {"kmeans": KMeansSegments, "ward": WardSegments, "rfm": RFMSegments}
-IN_WORDS = {
-    "kmeans": "k-means on log-scaled purchase behaviour",
-    "ward": "Ward's hierarchy on log-scaled purchase behaviour",
-    "rfm": "recency, frequency and money in fifths (RFM)",
-}
-K_OF_WARD = 5  # Ward's tree is cut here when no number is asked for; the tree itself shows all others
+ESTIMATORS = METHODS
+IN_WORDS = {method: Recipe(method).words for method in METHODS}
 
 
-@dataclass
-class Figures:
-    """What was measured on a model when it was trained; kept beside it in the registry."""
+@dataclass(frozen=True)
+class Edits:
+    """Changes to a model that is there.
 
-    evidence: tuple[KEvidence, ...] = ()
-    warning: str = ""
-    names: tuple[str, ...] = ()
-    card: ReportCard | None = None
-    tree: tuple[TreeNode, ...] = ()
+    Parameters
+    ----------
+    merge
+        Segments that become one.
+    split
+        A segment that becomes two.
+    cut
+        Into how many segments its tree is cut anew.
+    """
+
+    merge: tuple[int, ...] = ()
+    split: int | None = None
+    cut: int | None = None
+
+    @property
+    def words(self) -> str:
+        """What was changed, in words; numbers are those of the model before."""
+        parts = [] if self.cut is None else [f"tree cut into {self.cut}"]
+        parts += [f"segments {', '.join(map(str, self.merge))} merged"] if self.merge else []
+        return "; ".join([*parts, f"segment {self.split} split"] if self.split is not None else parts)
 
 
 def segment(
     shop: Workspace,
     as_of: str | date | datetime | None,
     *,
-    method: str,
+    recipe: Recipe,
     k: int | None,
     horizon_days: int,
     model: str | None,
+    edits: Edits,
     progress: Progress,
 ) -> Segmentation:
     """Carry out :meth:`Workspace.segment`."""
-    if method not in ESTIMATORS:
-        raise ParameterError.of("segment", "method", method, f"one of {', '.join(ESTIMATORS)}")
-    if method == "rfm" and k is not None:
-        raise ParameterError("segment: RFM has a grid of its own and takes no k.", hint="leave k out, or use kmeans.")
-    if model is not None and k is not None:
-        raise ParameterError("segment: a registered model has its own k.", hint="leave out k, or model.")
-    if horizon_days < 1:
-        raise ParameterError.of("segment", "horizon_days", horizon_days, "at least 1")
-    name = f"segments-{method}"
+    _check(recipe, k, horizon_days, model, edits)
+    if model is not None:
+        edits = replace(edits, cut=k)
     seen = shop.facts(Purpose.SEGMENTATION)
-    built = shop.tabulate(seen, as_of, VALUE, progress, whole=False)
+    built = shop.tabulate(seen, as_of, COLUMNS, progress, whole=False)
     reused = [f"features of {built.table.num_rows:,} people"] if built.reused else []
-    inputs = _fingerprint(built.snapshot, method, k, horizon_days)
-    found = shop.registry.latest(name, inputs=inputs) if model is None else shop.registry.get(name, model)
+    fitting = Fitting(shop, seen, recipe, k, horizon_days)
+    inputs = _fingerprint(built.snapshot, recipe.method, recipe.view, k, horizon_days)
+    found = shop.registry.get(recipe.model, model) if model else shop.registry.latest(recipe.model, inputs=inputs)
     if found is None:
-        estimator, figures = _train(shop, seen, built, method, k, horizon_days, progress)
+        estimator, figures = fitting.train(built, progress)
     else:
-        estimator = ESTIMATORS[method].from_json(shop.registry.load(found))
-        figures = msgspec.convert(dict(found.figures), Figures)
+        estimator, figures = load(shop, found, recipe.method), msgspec.convert(dict(found.figures), Figures)
         reused.append(f"model {found.model_id} with its report card")
-    labels = estimator.predict(built.table)
-    titles = {feature.name: (feature.title, feature.unit) for feature in built.features}
-    described = describe(built.table, labels, titles, currency=shop.config.currency)
-    if isinstance(estimator, RFMSegments):  # its grid has names that marketers know
-        described = tuple(replace(item, name=estimator.names_[item.segment]) for item in described)
+        if edits.words:
+            estimator, figures = _edited(fitting, built, estimator, figures, edits)
+            reused.pop()
+            found = None
+    table, labels = fitting.told(estimator, built.table)
+    described = _described(shop, estimator, table, labels, built)
     if found is None:
-        told = {item.segment: item.name for item in described}
-        figures.names = tuple(told.get(segment, "") for segment in range(max(told) + 1))
+        figures.names = _names(estimator, described)
+        if edits.words:
+            inputs = _fingerprint(inputs, model, edits.words)
         found = shop.registry.register(
-            name, method, estimator.to_json(), inputs=inputs, as_of=built.as_of, figures=msgspec.to_builtins(figures)
-        )
+            recipe.model, recipe.method, estimator.to_json(), inputs=inputs, as_of=built.as_of,
+            figures=msgspec.to_builtins(figures),
+        )  # fmt: skip
     # A segment keeps the name that it got when its model was made, whoever is in it now.
     known = dict(enumerate(figures.names))
     described = tuple(replace(item, name=known.get(item.segment) or item.name) for item in described)
-    names = {item.segment: item.name for item in described}
-    people = built.table["person"].combine_chunks()
-    published.publish(
-        shop.lake,
-        f"segment_{method}",
-        found.model_id,
-        pa.table({"person": people, "number": labels.astype(float), "label": [names[one] for one in labels.tolist()]}),
-        as_of=built.as_of,
-        commit=Commit(f"segment-{found.model_id}-{built.snapshot[:16]}", 1),
-    )
-    matrix = getattr(estimator, "matrix_", None) or Matrix(columns=built.columns).fit(built.table)
+    commit = Commit(f"segment-{found.model_id}-{built.snapshot[:16]}", 1)
+    keep(shop, recipe, found, estimator, table, labels, figures.names, commit)
     return Segmentation(
         config=shop.config,
-        method=IN_WORDS[method],
+        method=recipe.words,
         model_id=found.model_id,
         as_of=built.as_of,
         segments=described,
-        members=pa.table({"person": people, "segment": pa.array(labels, pa.int64())}),
+        members=pa.table({"person": table["person"].combine_chunks(), "segment": pa.array(labels, pa.int64())}),
         card=figures.card,
         evidence=figures.evidence,
         warning=figures.warning,
         tree=figures.tree,
-        projection=project(built.table, labels, matrix, titles),
+        projection=project(table, labels, _matrix(estimator, table), _titles(built)),
+        relations=relations(estimator, table) if isinstance(estimator, PrototypeSegments) else None,
+        edited=figures.edited,
+        goal=_goal(shop, estimator),
+        likings=estimator.likings_ if isinstance(estimator, TasteSegments) else (),
         built=built,
+        used=_used(estimator, recipe, built),
         reused=tuple(reused),
         quality=shop.check,
         note=shop._note,
     )
 
 
-def _train(
-    shop: Workspace, seen: Facts, built: FeatureTable, method: str, k: int | None, horizon_days: int, progress: Progress
-) -> tuple[Segmenter, Figures]:
-    """Fit a model and judge it."""
-    estimator = _estimator(method, k, built.columns, shop.config.minimum_group, progress).fit(built.table)
-    evidence, warning = (estimator.evidence_, estimator.warning_) if isinstance(estimator, KMeansSegments) else ((), "")
-    progress.step("report card", 0, 1)
-    card = _card(shop, seen, built, estimator, method, horizon_days)
-    progress.step("report card", 1, 1)
-    return estimator, Figures(evidence, warning, card=card, tree=_tree(estimator, built))
-
-
-def _estimator(
-    method: str, k: int | None, columns: tuple[str, ...], minimum_size: int, progress: Progress
-) -> Segmenter:
-    """Return the estimator of a method, not fitted yet."""
-    weights = {name: weight for name, weight in VALUE_WEIGHTS.items() if name in columns}
-    if method == "rfm":
-        return RFMSegments()
-    if method == "ward":
-        return WardSegments(k or K_OF_WARD, columns=columns, weights=weights)
-    return KMeansSegments(k, columns=columns, weights=weights, minimum_size=minimum_size, progress=progress)
-
-
-def _tree(estimator: Segmenter, built: FeatureTable) -> tuple[TreeNode, ...]:
-    """Return Ward's tree of the same people, its nodes marked with the segment that most of their people are in."""
-    if built.table.num_rows > LIMIT or isinstance(estimator, RFMSegments):
-        return ()
-    if isinstance(estimator, WardSegments):
-        return estimator.tree()
-    tree = _estimator("ward", int(estimator.k_), built.columns, 1, SILENT).fit(built.table)
-    return tree.tree(labels=estimator.labels_) if isinstance(tree, WardSegments) else ()
-
-
-def _card(
-    shop: Workspace, seen: Facts, built: FeatureTable, estimator: Segmenter, method: str, horizon_days: int
-) -> ReportCard | None:
-    """Judge the segments by the days after ``as_of``, or one horizon earlier where these have not come yet."""
-    horizon = timedelta(days=horizon_days)
-    table, judged = built.table, estimator
-    if observed_until(seen.warehouse) < built.as_of + horizon - timedelta(days=1):
-        try:
-            table = shop.tabulate(seen, last_window(built.as_of, horizon_days).as_of, built.features, SILENT).table
-            judged = _estimator(method, getattr(estimator, "k_", None), built.columns, 1, SILENT).fit(table)
-        except DataError:  # the shop is younger than one horizon: nothing to judge by
-            return None
-    outcomes = batch.table(
-        seen.warehouse,
-        [future_spend(horizon_days), churned(horizon_days)],
-        table.select(["person", "as_of"]),
-        timezone=shop.config.timezone,
-        currency=shop.config.currency,
-    )
-    labels = np.asarray(judged.predict(table))
-    try:
-        return report_card(
-            {IN_WORDS[method]: labels},
-            table,
-            spend=outcomes[f"future_spend_{horizon_days}d"].to_numpy(),
-            churned=outcomes[f"churned_{horizon_days}d"].to_numpy(),
-            as_of=table["as_of"][0].as_py(),
-            horizon_days=horizon_days,
-            stability=_stability(estimator, built),
-            columns=built.columns,
-            currency=shop.config.currency,
+def _check(recipe: Recipe, k: int | None, horizon_days: int, model: str | None, edits: Edits) -> None:
+    """Refuse what does not go together."""
+    if recipe.method == "rfm" and k is not None:
+        raise ParameterError("segment: RFM has a grid of its own and takes no k.", hint="leave k out, or use kmeans.")
+    if model is not None and k is not None and recipe.method != "ward":
+        raise ParameterError(
+            "segment: a registered model has its own k.", hint="leave out k, or model; a tree can be cut anew."
         )
-    except DataError:  # too few people to say anything
+    if horizon_days < 1:
+        raise ParameterError.of("segment", "horizon_days", horizon_days, "at least 1")
+    if edits.words and model is None:
+        raise ParameterError("segment: only a model that is there can be edited.", hint="name it, or 'latest'.")
+    if edits.words and recipe.method not in ("kmeans", "ward"):
+        raise ParameterError(
+            f"segment: segments of {recipe.method} cannot be merged or split.", hint="use kmeans or ward."
+        )
+
+
+def _edited(
+    fitting: Fitting, built: FeatureTable, estimator: Segmenter, figures: Figures, edits: Edits
+) -> tuple[Segmenter, Figures]:
+    """Return the model with its segments merged and split, judged anew."""
+    if not isinstance(estimator, PrototypeSegments):
+        raise ParameterError("segment: these segments cannot be merged or split.", hint="use kmeans or ward.")
+    made = estimator
+    if edits.cut is not None and isinstance(made, WardSegments):
+        made = made.cut(edits.cut, frame=built.table)
+    if edits.merge:
+        made = made.merge(*edits.merge)
+    if edits.split is not None:
+        made = made.split(made.renumbered_[edits.split] if edits.merge else edits.split, built.table)
+    words = "; ".join(filter(None, [figures.edited, edits.words]))
+    return made, Figures((), "", card=fitting.card(built, made, SILENT), edited=words)
+
+
+def _names(estimator: Segmenter, described: Sequence[SegmentDescription]) -> tuple[str, ...]:
+    """Return the name of every segment that the model can tell, also of those that nobody is in yet."""
+    own: tuple[str, ...] = getattr(estimator, "names_", ())
+    told = dict(enumerate(own)) | {item.segment: item.name for item in described}
+    return tuple(told.get(number, f"Segment {number}") for number in range(max(estimator.k_, len(own))))
+
+
+def _described(
+    shop: Workspace, estimator: Segmenter, table: pa.Table, labels: Ints, built: FeatureTable
+) -> tuple[SegmentDescription, ...]:
+    """Put the segments into words: what sets them apart, whom they are like, by which rule, and whom they hit."""
+    titles = _titles(built)
+    told = {name: titles[name] for name in VALUE if name in titles} | {
+        name: titles[name] for name in estimator.reads if name in titles and titles[name][1] != "text"
+    }
+    rules = {}
+    if len(np.unique(labels)) > 1 and len(labels) >= 10:
+        plain = [name for name in dict.fromkeys((*VALUE, *estimator.reads)) if name in table.column_names]
+        rules = {
+            one.segment: one
+            for one in surrogate(
+                table, labels, columns=plain, currency=shop.config.currency, minimum_size=shop.config.minimum_group
+            )
+        }
+    traits = [name for name in DEMOGRAPHICS if name in table.column_names]
+    described = describe(
+        table, labels, told,
+        currency=shop.config.currency,
+        matrix=getattr(estimator, "matrix_", None),
+        rules=rules,
+        protected=table.select(traits) if traits else None,
+        minimum_group=shop.config.minimum_group,
+    )  # fmt: skip
+    if isinstance(estimator, RFMSegments | TasteSegments):  # names of their own, which say what they look at
+        described = tuple(replace(item, name=estimator.names_[item.segment]) for item in described)
+    if isinstance(estimator, GoalSegments | TasteSegments):
+        own = estimator.sentences_
+        described = tuple(replace(item, sentences=(*item.sentences, own[item.segment])) for item in described)
+    return described
+
+
+def _goal(shop: Workspace, estimator: Segmenter) -> Goal | None:
+    """Return what the segments were grown for; of money, means are told in minor units."""
+    if not isinstance(estimator, GoalSegments):
         return None
+    cents = 10 ** minor_units(shop.config.currency)
+    return Goal(
+        estimator.title, estimator.measure_, estimator.score_, estimator.sentences_,
+        tuple(float(mean * cents) for mean in estimator.means_), "money",
+    )  # fmt: skip
 
 
-def _stability(estimator: Segmenter, built: FeatureTable) -> tuple[Estimate, ...]:
-    """Say of each segment how well it comes back: of the segments shown, whenever their future is judged."""
-    if isinstance(estimator, WardSegments):
-        return estimator.stability()
-    if isinstance(estimator, KMeansSegments):
-        return estimator.stability_ or estimator.stability(built.table)
-    return ()
+def _matrix(estimator: Segmenter, table: pa.Table) -> Matrix:
+    """Return the scaling that the map is drawn by: that of the segmentation, else of purchases."""
+    own: Matrix | None = getattr(estimator, "matrix_", None)
+    return own or Matrix(columns=[name for name in VALUE if name in table.column_names]).fit(table)
+
+
+def _titles(built: FeatureTable) -> dict[str, tuple[str, str]]:
+    return {feature.name: (feature.title, feature.unit) for feature in built.features}
+
+
+def _used(estimator: Segmenter, recipe: Recipe, built: FeatureTable) -> tuple[str, ...]:
+    """Return the features that the segments were made of."""
+    return tuple(name for name in built.columns if name in (estimator.reads or recipe.seen.columns))
 
 
 def _fingerprint(*inputs: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from coterie.charts import numbers
 from coterie.segments.description import SegmentDescription
-from coterie.segments.hierarchy import TreeNode
+from coterie.segments.tree import TreeNode
 
 
 class Disclosure:
@@ -68,7 +68,10 @@ class Disclosure:
         return count // self.minimum * self.minimum
 
     def tree(self, nodes: Sequence[TreeNode]) -> tuple[TreeNode, ...]:
-        """Return the tree without the splits inside segments that would single out a group below the minimum."""
+        """Return the tree without the splits that would single out a group below the minimum.
+
+        Where a segment itself is that small, splits above segments stay: all sizes are rounded then.
+        """
         children: dict[int | None, list[TreeNode]] = {}
         for node in nodes:
             children.setdefault(node.parent, []).append(node)
@@ -78,6 +81,7 @@ class Disclosure:
             node = waiting.pop()
             kept.append(node)
             below = children.get(node.node, [])
-            if node.segment is None or not any(self.hides(child.size) for child in below):
+            above = self.coarse and node.segment is None
+            if above or not any(self.hides(child.size) for child in below):
                 waiting.extend(reversed(below))
         return tuple(kept)

@@ -1,0 +1,192 @@
+"""Any segmentation as rules: a shallow tree that tells its segments apart by a few features, and how well it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from coterie.errors import ParameterError, TooFewPeopleError
+from coterie.evaluation.splits import folds
+from coterie.features.matrix import KEYS
+from coterie.features.rule import Rule, from_json
+from coterie.segments.decision_tree import Grown, grow, leaves_of, see
+from coterie.segments.description import known
+from coterie.segments.leaf import Leaf, Titles, rule_of, sentence_of
+from coterie.segments.people import Ints, one_order, read
+
+_SAMPLE = 100_000
+_FOLDS = 5
+_WITHIN = 0.01  # a tree that is right this much less often than the best, with fewer leaves, is taken
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A segment as a rule over features as they are, and how well people whom the tree did not see agree with it.
+
+    Parameters
+    ----------
+    segment
+        The segment's id.
+    condition
+        The rule as JSON (``Rule.to_json``); None where no leaf belongs mostly to the segment: so few features do not
+        tell it from the others.
+    sentence
+        The rule in words, in the units of the shop; empty where there is none.
+    precision
+        Of the people for whom the rule holds, the share who are in the segment: out of fold; None without any.
+    recall
+        Of the people in the segment, the share for whom the rule holds: out of fold.
+    fidelity
+        Share of all people for whom the tree names their segment: out of fold, the same for all segments.
+    leaves
+        How many leaves the tree has, for all segments together.
+    """
+
+    segment: int
+    condition: dict[str, Any] | None
+    sentence: str
+    precision: float | None
+    recall: float
+    fidelity: float
+    leaves: int
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule, for audiences: its ``sql`` and its ``predicate`` choose the same people."""
+        return None if self.condition is None else from_json(self.condition)
+
+    def _repr_html_(self) -> str:
+        """Show the rule inside a notebook."""
+        from coterie.segments import notebooks  # late: drawing is not needed to compute
+
+        return notebooks.of_surrogate(self)
+
+
+def surrogate(
+    frame: Any,
+    labels: npt.ArrayLike,
+    *,
+    depth: int = 5,
+    leaves: int | None = None,
+    columns: Sequence[str] | None = None,
+    features: Titles | None = None,
+    currency: str = "USD",
+    minimum_size: int = 50,
+    seed: int = 0,
+) -> tuple[Surrogate, ...]:
+    """Return each segment as a rule of a shallow decision tree.
+
+    Parameters
+    ----------
+    frame
+        The people, one row each: any eager dataframe.
+    labels
+        The segment of each row, 0 … k - 1: whole numbers.
+    depth
+        How many questions a rule may ask.
+    leaves
+        How many leaves the tree has at most, all segments together; None takes as few as are right nearly as often
+        (by .01) as the best of up to three a segment, and of these as name the most segments.
+    columns
+        The columns to ask about; None takes every column of numbers, truth values or text.
+    features
+        Column → (title, unit) for the words; None reads the catalogue.
+    currency
+        ISO 4217 code of the money.
+    minimum_size
+        People in a leaf at least; with few people, a tenth of the smallest segment where that is less.
+    seed
+        Of folds, ties and the sample: the tree is grown of at most 100,000 people.
+
+    Returns
+    -------
+    tuple of Surrogate
+        One a segment that has people, by id.
+
+    Raises
+    ------
+    ParameterError, MissingColumnError
+        A parameter or a column is not allowed or not there.
+    TooFewPeopleError
+        There are fewer than 10 people, or only one segment.
+
+    References
+    ----------
+    Craven & Shavlik (1996), Extracting tree-structured representations of trained networks.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> people = pa.table({"orders": [1, 2, 3, 4, 5, 6] * 20, "spend": [9000] * 120})
+    >>> told = surrogate(people, [1, 1, 1, 0, 0, 0] * 20)
+    >>> [one.sentence for one in told], told[0].fidelity
+    (['Orders: more than 3.', 'Orders: at most 3.'], 1.0)
+    """
+    data = read(frame)
+    groups = np.asarray(labels)
+    if groups.shape != (len(data),) or groups.dtype.kind not in "iu" or groups.min() < 0:
+        raise ParameterError.of("surrogate", "labels", groups.shape, f"{len(data)} segment ids from 0 up")
+    for name, value, least in (("depth", depth, 1), ("leaves", leaves or 2, 2), ("minimum_size", minimum_size, 1)):
+        if value < least:
+            raise ParameterError.of("surrogate", name, value, f"a whole number of at least {least}")
+    if len(data) < 2 * _FOLDS:
+        raise TooFewPeopleError.of("A surrogate tree", 2 * _FOLDS, len(data))
+    asked = tuple(columns) if columns is not None else tuple(name for name in data.columns if name not in KEYS)
+    data, rows = one_order(data, asked)
+    y = groups[rows].astype(np.int64)
+    if len(data) > _SAMPLE:
+        drawn = np.sort(np.random.default_rng(seed).choice(len(data), _SAMPLE, replace=False))
+        data, y = data[drawn], y[drawn]
+    ids, place, sizes = np.unique(y, return_inverse=True, return_counts=True)
+    if len(ids) < 2:
+        raise TooFewPeopleError("A surrogate tree tells segments apart, and there is only one.", hint="ask for more.")
+    least = max(1, min(minimum_size, int(sizes.min()) // 10))
+    seen = see(data, columns, least)
+    most = leaves or 3 * len(ids)
+
+    def grown(here: Ints | slice) -> Grown:
+        return grow(seen.codes[here], place[here], leaves=most, least=least, seed=seed, classes=True, depth=depth)
+
+    part = folds(len(data), min(_FOLDS, len(data)), outcome=place, seed=seed)
+    told = np.empty((most + 1, len(data)), dtype=np.int64)
+    with threadpool_limits(1):
+        for fold in range(_FOLDS):
+            here = part == fold
+            tree = grown(np.flatnonzero(~here))
+            nodes, classes = tree.nodes(seen.codes[here]), np.unique(place[~here])
+            for count in range(1, most + 1):
+                told[count, here] = classes[tree.value[tree.within(min(count, tree.leaves))[nodes]].argmax(axis=1)]
+        tree = grown(slice(None))
+    right = (told == place).mean(axis=1)
+    answers = tree.value.argmax(axis=1)
+    named = [len(np.unique(answers[np.unique(tree.within(one)[tree.left < 0])])) for one in range(1, most + 1)]
+    if leaves is None:
+        good = [one for one in range(1, most + 1) if right[one] >= right[1:].max() - _WITHIN]
+        leaves = min(good, key=lambda one: (-named[one - 1], one))
+    count = min(leaves, tree.leaves)
+    titles = features or known(data)
+    owned: dict[int, list[Leaf]] = {}
+    for node, leaf in leaves_of(tree, seen, count, answers).items():
+        owned.setdefault(int(answers[node]), []).append(leaf)
+    answer = told[min(count, most)]
+    found = []
+    for position, segment in enumerate(ids.tolist()):
+        both = float(((answer == position) & (place == position)).sum())
+        mine = [leaf for leaf in owned.get(position, []) if leaf]
+        found.append(
+            Surrogate(
+                segment,
+                rule_of(mine).to_json() if mine else None,
+                sentence_of(mine, titles, currency) if mine else "",
+                both / max(int((answer == position).sum()), 1) if (answer == position).any() else None,
+                both / int(sizes[position]),
+                float(right[count]),
+                count,
+            )
+        )
+    return tuple(found)

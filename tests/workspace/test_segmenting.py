@@ -1,0 +1,136 @@
+"""Segments of a shop by every recipe: views, goals, taste, edits; everybody assigned; one person told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from coterie import Workspace
+from coterie.errors import ParameterError
+from coterie.features import published
+from coterie.schema import utc_now
+from coterie.workspace import assigning
+from coterie.workspace.recipes import METHODS, Recipe
+
+MIDDLE = "2025-11-01"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_makes_segments_that_are_told_and_kept(shop: Workspace, method: str, tmp_path: Path) -> None:
+    made = shop.segment(MIDDLE, method=method, k=None if method == "rfm" else 2, horizon_days=60)
+    assert made.people == sum(one.size for one in made.segments) == made.members.num_rows
+    assert len({one.name for one in made.segments}) == len(made.segments)
+    assert all(one.sentences for one in made.segments)
+    again = shop.segment(MIDDLE, method=method, k=None if method == "rfm" else 2, horizon_days=60)
+    assert again.model_id == made.model_id
+    assert again.members.equals(made.members)
+    kept = published.read(shop.warehouse, Recipe(method).feature, at=utc_now())
+    assert dict(zip(kept["person"].to_pylist(), kept["number"].to_pylist(), strict=True)) == dict(
+        zip(made.members["person"].to_pylist(), made.members["segment"].to_pylist(), strict=True)
+    )
+    later = shop.segment(method=method, model="latest")
+    assert later.model_id == made.model_id
+    page = made.report(tmp_path / "page.html").read_text("utf-8")
+    assert all(one.name in page for one in made.segments)
+
+
+def test_a_goal_learns_from_the_past_alone(shop: Workspace) -> None:
+    """What was spent after the moment may not make the segments: a shop that ends there makes the same."""
+    made = shop.segment(MIDDLE, method="goal", k=2, horizon_days=60)
+    rules = [one.rule.sentence for one in made.segments if one.rule]
+    assert rules
+    assert made.card is not None
+    assert made.card.as_of == made.as_of  # judged by days that its training did not see
+
+
+def test_each_view_is_beside_the_others_on_the_card(shop: Workspace) -> None:
+    made = shop.segment(MIDDLE, k=2, view="combined", horizon_days=60)
+    assert made.card is not None
+    roles = {row.method: row.role for row in made.card.rows}
+    assert {"Purchases", "Demographics", "Combined"} <= {name for name, role in roles.items() if role == "view"}
+    assert "age" in made.used
+    assert "spend" in made.used
+    demographic = shop.segment(MIDDLE, k=2, view="demographics", horizon_days=60)
+    assert demographic.used == ("age",)
+    assert demographic.model_id.startswith("segments-kmeans-demographics-")
+
+
+def test_segments_are_merged_and_split_by_hand(shop: Workspace) -> None:
+    made = shop.segment(MIDDLE, k=3, horizon_days=60)
+    merged = shop.segment(MIDDLE, model="latest", merge=(1, 2))
+    assert merged.model_id != made.model_id
+    assert len(merged.segments) == 2
+    assert "segments 1, 2 merged" in merged.edited
+    both = made.members.join(merged.members, "person", right_suffix="_then")
+    moved = np.column_stack([both["segment"].to_numpy(), both["segment_then"].to_numpy()])
+    assert len(np.unique(moved, axis=0)) == 3  # nobody else moved
+    split = shop.segment(MIDDLE, model="latest", split=0)
+    assert len(split.segments) == 3
+    assert split.edited == "segments 1, 2 merged; segment 0 split"
+    once_more = shop.segment(MIDDLE, model=split.model_id)
+    assert once_more.members.equals(split.members)
+    with pytest.raises(ParameterError, match="only a model that is there"):
+        shop.segment(MIDDLE, merge=(0, 1))
+    with pytest.raises(ParameterError, match="rfm cannot be merged"):
+        shop.segment(MIDDLE, method="rfm", model="latest", merge=(0, 1))
+
+
+@pytest.mark.parametrize("part", [7, 10_000])
+def test_everybody_is_assigned_part_by_part(shop: Workspace, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assigning, "PART", part)
+    made = shop.segment(MIDDLE, k=3, horizon_days=60)
+    later = shop.segment("2026-01-01", model="latest")
+    told = shop.assign("2026-01-01")
+    assert told.model_id == made.model_id
+    assert told.people == later.people
+    sizes = np.bincount(later.members["segment"].to_numpy(), minlength=3)
+    assert told.sizes == tuple(sizes)
+    kept = published.read(shop.warehouse, told.feature, at=utc_now())
+    assert kept["person"].equals(later.members["person"])
+    assert kept["number"].cast("int64").equals(later.members["segment"])
+    away = published.read(shop.warehouse, f"{told.feature}_distance", at=utc_now())
+    assert pc.min(away["number"]).as_py() >= 0
+    assert shop.assign("2026-01-01") == told
+
+
+def test_one_person_is_told_the_segments_of_now(shop: Workspace) -> None:
+    """The same model, the same moment: the profile says what the table of everybody says."""
+    made = shop.segment(MIDDLE, k=3, horizon_days=60)
+    tree = shop.segment(MIDDLE, k=3, method="ward", horizon_days=60)
+    now = shop.segment("2026-03-01", model="latest")
+    cut = shop.segment("2026-03-01", method="ward", model="latest")
+    segments = dict(zip(now.members["person"].to_pylist(), now.members["segment"].to_pylist(), strict=True))
+    branches = dict(zip(cut.members["person"].to_pylist(), cut.members["segment"].to_pylist(), strict=True))
+    names = {one.segment: one.name for one in made.segments}
+    for customer in ("c3", "c4", "c5"):
+        found = shop.profile(f"customer_id={customer}", purpose="segmentation", as_of="2026-03-01")
+        told = {one.model_id: one for one in found.segments}
+        assert told[made.model_id].segment == segments[found.person]
+        assert told[made.model_id].name == names[segments[found.person]]
+        assert told[tree.model_id].segment == branches[found.person]
+
+
+def test_what_does_not_go_together_is_refused(shop: Workspace) -> None:
+    for wrong, words in (
+        ({"method": "magic"}, "one of kmeans"),
+        ({"view": "aura"}, "one of value"),
+        ({"method": "rfm", "k": 3}, "takes no k"),
+        ({"method": "taste", "view": "combined"}, "takes no view"),
+        ({"model": "latest", "k": 3}, "its own k"),
+        ({"horizon_days": 0}, "at least 1"),
+        ({"view": "engagement", "k": 2}, "no column of the view"),
+    ):
+        with pytest.raises(Exception, match=words):
+            shop.segment(MIDDLE, **wrong)
+    with pytest.raises(ParameterError, match="what people bought"):
+        shop.assign(method="taste")
+
+
+def test_one_recipe_differs_from_another_in_more_than_its_name(shop: Workspace) -> None:
+    purchases = shop.segment(MIDDLE, k=2, horizon_days=60).members["segment"].to_numpy()
+    ages = shop.segment(MIDDLE, k=2, view="demographics", horizon_days=60).members["segment"].to_numpy()
+    assert adjusted_rand_score(purchases, ages) < 0.5
