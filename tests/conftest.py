@@ -62,6 +62,8 @@ def spark() -> Iterator[Spark]:
         except MissingExtraError as error:
             pytest.skip(str(error))
     with engine:
+        # relations that a statement keeps are read a few times: to find the smallest code for them takes longer
+        engine._session.conf.set("spark.sql.inMemoryColumnarStorage.compressed", "false")
         yield engine
 
 

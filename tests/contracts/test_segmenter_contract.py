@@ -72,7 +72,7 @@ def baskets():
 
 
 SEGMENTERS = [
-    pytest.param(KMeansSegments(3), None, id="k-means"),
+    pytest.param(KMeansSegments(3, n_init=3), None, id="k-means"),
     pytest.param(
         KMeansSegments(candidates=(2, 3), minimum_size=20, resamples=3, n_init=1),
         None,
@@ -90,7 +90,7 @@ SEGMENTERS = [
     pytest.param(RFMSegments(), None, id="rfm"),
     pytest.param(RFMSegments(cuts={"recency_days": (7, 30, 90)}, steps=3), None, id="rfm, own cuts"),
     pytest.param(GoalSegments(3, minimum_size=20), None, id="goal"),
-    pytest.param(TasteSegments(3), baskets(), id="taste"),
+    pytest.param(TasteSegments(3, n_init=3), baskets(), id="taste"),
     pytest.param(Parts(), None, id="of another's make"),
 ]
 
@@ -330,6 +330,18 @@ class ComparesWithCompany(Parts):
         return np.where(values == values.max(), 0, super().predict(frame))
 
 
+@fails("check_assigner")
+class AssignsTheBestToAll(Parts):
+    def assigner(self):
+        return lambda values: 0
+
+
+@fails("check_assigner")
+class AssignsNobody(Parts):
+    def assigner(self):
+        return lambda values: None
+
+
 @fails("check_predict_learns_nothing")
 class LearnsWhenAsked(Parts):
     def predict(self, frame):
@@ -477,11 +489,11 @@ def test_a_bad_segmenter_fails_the_very_check(kind):
 
 def test_every_check_has_a_segmenter_that_fails_it():
     assert {kind.fails for kind in BAD} == {law.__name__ for law in LAWS}
-    assert len(LAWS) == len({law.__name__ for law in LAWS}) == 30
+    assert len(LAWS) == len({law.__name__ for law in LAWS}) == 31
 
 
 def test_own_people_can_be_given_under_any_keys(three_kinds_of_people):
-    check_segmenter(KMeansSegments(3, columns=("recency_days", "orders", "spend")), three_kinds_of_people)
+    check_segmenter(KMeansSegments(3, n_init=3, columns=("recency_days", "orders", "spend")), three_kinds_of_people)
     check_segmenter(Parts("orders"), three_kinds_of_people.to_pandas())
     names = [check.name for check in checks(Parts(), three_kinds_of_people)]
     assert names == [str(check) for check in checks(Parts())]

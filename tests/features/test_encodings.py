@@ -282,3 +282,14 @@ def test_what_cannot_have_an_order() -> None:
     for use in (Matrix().get_feature_names_out, lambda: Matrix().transform_frame(table)):
         with pytest.raises(NotFittedError):
             use()
+
+
+def test_what_each_person_wrote_is_not_kept_as_an_order() -> None:
+    """A free text with a digit in it looks like a range; a model would keep what single people wrote."""
+    written = [f"Flat {number}, Mill Lane" for number in range(100)]
+    mixed = ["18-24", "25-34"] * 200 + written
+    people = pa.table({"orders": list(range(500)), "wrote": mixed})
+    assert "Mill Lane" not in json.dumps(Matrix(orders={"wrote": None}).fit(people).to_json())
+    alone = Matrix(orders={"wrote": None}).fit(people.slice(400))
+    assert alone.dropped_["wrote"] == "its levels are no ranges, or all rarer than one person in 50"
+    assert Matrix(orders={"wrote": None}).fit(people.slice(0, 400)).transform(people.slice(0, 2)).shape == (2, 2)

@@ -267,6 +267,9 @@ def find_history(seed: int) -> History:
 # -- shops -------------------------------------------------------------------------------------------------------
 
 
+ASKED = 1_500  # owners of each kind and their moments, drawn from all of a shop's
+
+
 @pytest.fixture(scope="module", params=["generated", "complete journey"])
 def shop(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, complete_journey_folder: Path
@@ -299,7 +302,7 @@ def test_the_catalogue_on_a_shop(shop: coterie.Workspace, spark: Spark) -> None:
             except EmptyShopError:
                 absent.add(per)
                 continue
-            asked = rows.take(np.arange(0, rows.num_rows, max(1, rows.num_rows // 5_000)))
+            asked = rows.take(np.sort(np.random.default_rng(0).permutation(rows.num_rows)[:ASKED]))
             mine, theirs = (
                 batch.table(one, found, asked, timezone=ZONE, currency="USD", until=last)
                 for one in (shop.warehouse, engine)

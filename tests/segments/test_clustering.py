@@ -73,9 +73,8 @@ def test_a_cloud_without_kinds_carries_a_warning():
 
 
 def test_the_rule_on_real_people_holds_what_it_says(households):
-    model = KMeansSegments(columns=VALUE, weights=VALUE_WEIGHTS, resamples=12, candidates=(2, 3, 4, 6, 10)).fit(
-        households
-    )
+    given = {"columns": VALUE, "weights": VALUE_WEIGHTS, "resamples": 12, "n_init": 5}
+    model = KMeansSegments(candidates=(2, 3, 4, 10), **given).fit(households)
     chosen = {one.k: one for one in model.evidence_}[model.k_]
     assert chosen.allowed
     assert min(chosen.jaccard) >= STABLE
@@ -83,7 +82,7 @@ def test_the_rule_on_real_people_holds_what_it_says(households):
     assert not any(one.allowed for one in model.evidence_ if one.k > model.k_)
     assert [one.value for one in model.stability_] == pytest.approx(chosen.jaccard, abs=1e-4)
     # near the line a candidate is looked at four times as closely
-    assert model.stability_ in [model.stability(households, resamples=resamples) for resamples in (12, 48)]
+    assert any(model.stability_ == model.stability(households, resamples=resamples) for resamples in (12, 48))
 
 
 def test_scaling_is_what_keeps_people_from_falling_into_one_heap(households):

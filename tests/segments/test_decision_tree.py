@@ -16,7 +16,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from coterie.errors import MissingColumnError, ParameterError
 from coterie.features.rule import Compare, from_json
-from coterie.segments.decision_tree import grow, leaves_of, roundest, see
+from coterie.segments.decision_tree import grow, leaves_of, roundest, see, thresholds
 from coterie.segments.leaf import exactly, holds, rule_of, sentence_of
 
 FLOATS = st.floats(-1e6, 1e6, allow_nan=False) | st.sampled_from([0.0, 0.1, 0.1 + 2**-56, 16_777_217.0, 1e300, -1e300])
@@ -90,6 +90,55 @@ def test_a_threshold_lies_between_its_neighbours(one, other):
 )
 def test_thresholds_are_round(low, high, wanted):
     assert roundest(low, high) == wanted
+
+
+@given(st.lists(st.floats(-1e12, 1e12) | st.integers(-500, 500).map(float), min_size=1, max_size=200, unique=True))
+@settings(max_examples=100, deadline=None)
+def test_thresholds_part_people_finely_enough_and_each_lies_in_a_gap(values):
+    found = np.unique(np.array(values) + 0.0)  # -0 is 0
+    people = np.ones(len(found), dtype=np.int64)
+    cuts = thresholds(found, people)
+    assert (np.diff(cuts) > 0).all()
+    assert len(cuts) <= max(len(found) - 1, 0)
+    place = np.searchsorted(found, cuts, side="right")
+    assert len(np.unique(place)) == len(cuts)  # no gap has two
+    assert ((place > 0) & (place < len(found))).all()
+    groups = np.bincount(np.searchsorted(cuts, found))
+    assert (groups[groups > 1] <= 0.05 * len(found)).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "step", "places"),
+    [
+        (np.random.default_rng(0).random(5000), 1e-3, 3),  # shares: a tenth of a per cent
+        (np.random.default_rng(0).exponential(20, 5000), 0.1, 1),  # days
+        (1000 + np.random.default_rng(0).random(5000), 0.1, 2),  # all close together: as fine as it takes
+    ],
+)
+def test_thresholds_have_few_digits(values, step, places):
+    cuts = thresholds(np.unique(values), np.ones(len(values), dtype=np.int64), step)
+    assert len(cuts) >= 20
+    assert np.allclose(cuts, np.round(cuts, places), rtol=0, atol=1e-12)
+
+
+def test_the_rule_asks_for_round_numbers_and_chooses_the_tree_s_people():
+    random = np.random.default_rng(3)
+    days = np.sort(random.exponential(30, 2000))
+    y = np.select([days < 28.0152, days < 62.0173], [0.0, 1.0], 2.0)
+    seen = see(nw.from_native(pa.table({"days": days}), eager_only=True), ["days"], 10, {"days": "days"})
+    tree = grow(seen.codes, y, leaves=3, least=10, seed=0, classes=False)
+    leaves = leaves_of(tree, seen, 3)
+    told = [sentence_of([leaf], {"days": ("Days", "days")}, "USD") for leaf in leaves.values()]
+    assert told == [
+        "Days: at most 28\xa0days.",
+        "Days: more than 28\xa0days and at most 62\xa0days.",
+        "Days: more than 62\xa0days.",
+    ]
+    nodes = tree.within(3)[tree.nodes(seen.codes)]
+    for node, leaf in leaves.items():
+        assert (
+            holds(rule_of([leaf]), nw.from_native(pa.table({"days": days}), eager_only=True)) == (nodes == node)
+        ).all()
 
 
 def test_sentences_speak_in_the_units_of_the_shop():

@@ -26,7 +26,7 @@ MADE = {
     "ward": lambda: WardSegments(3),
     "ward, polished": lambda: WardSegments(3, polish=True),
     "goal": lambda: GoalSegments(3, minimum_size=5),
-    "taste": lambda: TasteSegments(3, minimum_size=5),
+    "taste": lambda: TasteSegments(3, n_init=3, minimum_size=5),
 }
 EVERY = pytest.mark.parametrize("make", MADE.values(), ids=MADE)
 CLUSTERING = pytest.mark.parametrize("make", [MADE[name] for name in MADE if name not in ("rfm", "goal", "taste")])

@@ -28,7 +28,7 @@ from coterie.segments.rfm import RFMSegments
 COLUMNS = ("recency_days", "orders", "spend")
 METHODS = [
     pytest.param(lambda: RFMSegments(), id="rfm"),
-    pytest.param(lambda: KMeansSegments(3, columns=COLUMNS), id="k-means"),
+    pytest.param(lambda: KMeansSegments(3, columns=COLUMNS, n_init=3), id="k-means"),
     pytest.param(lambda: WardSegments(3, columns=COLUMNS), id="ward"),
 ]
 CLUSTERINGS = METHODS[1:]

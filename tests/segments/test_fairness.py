@@ -6,7 +6,8 @@ import pytest
 from scipy.stats import binomtest
 
 from coterie.errors import ParameterError
-from coterie.segments.fairness import bounds, fairness_notes
+from coterie.segments.fairness import GROUNDS, bounds, fairness_notes
+from coterie.segments.view import DEMOGRAPHICS
 
 
 def people(*cells):
@@ -175,3 +176,12 @@ def test_what_cannot_be_judged_says_so():
         fairness_notes(labels, traits, minimum_group=0)
     with pytest.raises(ParameterError, match="column born"):
         fairness_notes(labels, pd.DataFrame({"born": pd.to_datetime(["2000-01-01"] * 120)}))
+
+
+def test_protected_columns_are_those_of_a_ground_in_law():
+    """Age, sex, marriage and family are; what people own, earn, and where they live, is not."""
+    assert {name for name in DEMOGRAPHICS if name in GROUNDS} == {
+        "age", "age_band", "gender", "marital_status", "household_comp", "kids_count",
+    }  # fmt: skip
+    assert not {"income", "home_ownership", "region", "country", "education"} & set(GROUNDS)
+    assert all(GROUNDS.values())

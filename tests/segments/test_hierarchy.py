@@ -247,6 +247,8 @@ def test_a_stored_model_holds_no_person(tree, large):
 def test_kinds_that_are_there_come_back(three_kinds):
     model = WardSegments(3, columns=COLUMNS).fit(three_kinds)
     assert [one.value for one in model.stability(resamples=10)] == [1.0, 1.0, 1.0]
+    assert model.comes_again
+    assert not WardSegments.from_json(model.to_json()).comes_again  # a stored tree holds no people to resample
     arbitrary = WardSegments(6, columns=COLUMNS).fit(three_kinds).stability(resamples=10)
     assert min(one.value for one in arbitrary) < 0.7
 

@@ -188,5 +188,12 @@ def test_a_chain_that_swings_says_so() -> None:
     assert "swing" not in walked([[1, 9], [9, 0]]).caveat
 
 
+def test_many_segments_that_all_reach_each_other_do_not_swing() -> None:
+    with np.errstate(all="raise"):  # there are more ways through them than a float can count
+        moved = walked((3 * np.ones((24, 24), dtype=int)).tolist())
+    assert moved.steady is not None
+    assert "swing" not in moved.caveat
+
+
 def test_draws_in_which_the_chain_falls_apart_are_told() -> None:
     assert "left out" in walked([[30, 1], [1, 30]]).caveat

@@ -141,7 +141,7 @@ numbers = st.none() | st.floats() | st.sampled_from([1e308, -1e308, 1e150, 5e-32
 changed = st.dictionaries(st.sampled_from([name for name in VALUE if name != "spend"]), numbers, max_size=19)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     row=st.integers(0, 2000),
     changes=changed,
@@ -274,5 +274,7 @@ def test_what_cannot_be_merged_or_split_is_refused(value_model, households):
         value_model.split(0, top.take([0] * 9))
     with pytest.raises(MissingColumnError, match="spend"):
         value_model.split(0, households.drop(["spend"]))
+    assert value_model.comes_again
+    assert not value_model.merge(0, 1).comes_again
     with pytest.raises(ParameterError, match="merged or split by hand"):
         KMeansSegments.from_json(value_model.merge(0, 1).to_json()).stability(households)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.errors import ParameterError
+from coterie.errors import NotFittedError, ParameterError
 from coterie.segments.rfm import NAMES, RFMSegments
 
 PEOPLE = st.lists(
@@ -236,3 +236,26 @@ def test_the_order_of_rows_changes_no_digit(households):
     for segment in range(rfm.k_):
         assert rfm.worth_[segment] == pytest.approx(spend[rfm.labels_ == segment].mean())
     assert RFMSegments.from_json(rfm.to_json()).worth_.tolist() == rfm.worth_.tolist()
+
+
+def test_one_person_is_told_what_a_table_tells(households):
+    """Every score, own cuts and a column without any: as predict tells; None of whom predict refuses."""
+    steady = households.set_column(households.column_names.index("orders"), "orders", pa.array([3] * len(households)))
+    for table, model in (
+        (households, RFMSegments()),
+        (households, RFMSegments(steps=3, cuts={"recency_days": (7.0, 30.0, 90.0)})),
+        (steady, RFMSegments()),
+    ):
+        segment_of = model.fit(table).assigner()
+        people = table.select(model.reads).slice(0, 400).to_pylist()
+        assert [segment_of(person) for person in people] == model.labels_[:400].tolist()
+        again = RFMSegments.from_json(model.to_json()).assigner()
+        assert [again(person) for person in people[:50]] == model.labels_[:50].tolist()
+    person = {"recency_days": 3.0, "orders": 5, "spend": 900}
+    assert segment_of(person) is not None
+    for wrong in (None, float("nan"), float("inf")):
+        assert segment_of({**person, "recency_days": wrong}) is None
+    assert segment_of({**person, "recency_days": -1.0}) is None
+    assert segment_of({"orders": 5}) is None
+    with pytest.raises(NotFittedError):
+        RFMSegments().assigner()

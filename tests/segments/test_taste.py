@@ -69,6 +69,30 @@ def test_tastes_are_found_whatever_people_spend(bought, model):
     assert all("against" in sentence for sentence in model.sentences_)
 
 
+def test_only_what_weighs_something_is_a_liking():
+    """An item of half a per cent is no liking, however rare it is elsewhere; nor what is hardly more than usual."""
+    rows = [
+        (person, item, amount)
+        for person in range(400)
+        for item, amount in (
+            ("bread", 520 if person % 2 else 500),
+            ("wine", 400 if person % 2 else 20),
+            ("tea", 20 if person % 2 else 400),
+            ("caviar", 5 if person % 2 else 0.01),
+        )
+    ]
+    people, items, amounts = zip(*rows, strict=True)
+    model = TasteSegments(2).fit(pa.table({"person": people, "item": items, "amount": amounts}))
+    assert sorted(tuple(one.item for one in likings) for likings in model.likings_) == [("tea",), ("wine",)]
+    assert all(one.share >= 0.02 and one.lift >= 1.2 for likings in model.likings_ for one in likings)
+    assert sorted(model.names_) == ["tea", "wine"]
+
+
+def test_features_of_a_person_tell_no_taste(model):
+    assert model.assigner() is None
+    assert model.comes_again
+
+
 def test_a_thousandfold_spender_keeps_the_segment(bought, model):
     richer = bought[0].set_column(2, "amount", pa.array(bought[0]["amount"].to_numpy() * 1000))
     assert (model.predict(richer) == model.labels_).all()

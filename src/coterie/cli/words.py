@@ -209,7 +209,9 @@ def segment_table(screen: Screen, made: Segmentation) -> None:
         told = ("–", "–", "–", "–")
         if not hide:
             spent = money(segment.value, made.config.currency, compact=True)
-            told = (count(segment.size), share(segment.share), spent, share(segment.value_share))
+            # of a total, what is left for the segments that are not told would be what one person spent
+            part = "–" if any(made.hidden) else share(segment.value_share)
+            told = (count(segment.size), share(segment.share), spent, part)
         rows.append((segment.segment, segment.name, *told))
     screen.table(("id", "segment", "people", "of people", "spent", "of spend"), rows)
     if made.card is not None:

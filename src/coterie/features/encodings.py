@@ -189,7 +189,12 @@ def fit_ordered(
     """Learn a column of text whose levels have an order, or say why it tells nothing; None reads the order off them."""
     values = texts(frame, name)
     if order is None:
-        order = ranges(set(values.unique().to_list()) - {_ABSENT})
+        counts = dict(values.value_counts(name="count").iter_rows())
+        order = ranges(counts.keys() - {_ABSENT})
+        if len(order) > _LEVELS:  # no list to choose from, but what people wrote: what few wrote is not kept
+            order = tuple(level for level in order if counts[level] >= _RARE * len(values))
+        if not order and counts.keys() != {_ABSENT}:
+            return "its levels are no ranges, or all rarer than one person in 50"
     places = _places(values, order)
     known = places[~np.isnan(places)]
     if not known.size:

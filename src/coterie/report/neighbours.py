@@ -26,13 +26,16 @@ def relations(found: Relations | None, segments: Sequence[SegmentDescription], d
     rows = []
     for segment in shown:
         cells = []
+        counts = [round(part * segment.size) for part in found.next_to[segment.segment]]
+        hidden = disclosure.cells(counts)
         for other in shown:
             if other.segment == segment.segment:
                 cells.append(Cell(None, ""))
                 continue
             part = found.next_to[segment.segment][other.segment]
-            small = disclosure.hides(round(part * segment.size))
-            cells.append(Cell(None if small else part, f"<{disclosure.minimum}" if small else numbers.share(part)))
+            words = f"<{disclosure.minimum}" if disclosure.hides(counts[other.segment]) else numbers.MISSING
+            hide = hidden[other.segment]
+            cells.append(Cell(None if hide else part, words if hide else numbers.share(part)))
         rows.append((segment.name, segment.segment, cells))
     described = "; ".join(
         f"{one.segment + 1} {one.name}: {next_to.segment + 1} {next_to.name}"

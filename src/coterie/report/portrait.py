@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from coterie.charts import numbers
 from coterie.report.figures import telling
-from coterie.segments.description import SegmentDescription
+from coterie.segments.description import SegmentDescription, Trait
 from coterie.segments.disclosure import Disclosure
 
 _SHOWN = 6  # figures of an exemplar: more would single people out rather than show what is typical
@@ -75,24 +75,35 @@ def _trend(segment: SegmentDescription, disclosure: Disclosure) -> str:
     return segment.trend.sentence
 
 
-def _exemplars(segment: SegmentDescription, currency: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def typical(segment: SegmentDescription) -> tuple[tuple[Trait, tuple[float | None, ...]], ...]:
     """Return typical people in rounded figures, of what tells the segment apart; no text, which may say who it is."""
     found = []
     for trait in telling(segment.traits):
-        known = [figure for one in segment.exemplars for figure in one.figures if figure.feature == trait.feature]
-        values = [figure.value for figure in known if not isinstance(figure.value, str)]
+        known = [figure.value for one in segment.exemplars for figure in one.figures if figure.feature == trait.feature]
+        values = tuple(value if value is None else _rounded(value) for value in known if not isinstance(value, str))
         if values and len(values) == len(segment.exemplars):
-            words = tuple(_about(math.nan if value is None else value, trait.unit, currency) for value in values)
-            found.append((trait.title, words))
+            found.append((trait, values))
     return tuple(found[:_SHOWN])
+
+
+def _exemplars(segment: SegmentDescription, currency: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the figures of typical people in words."""
+    return tuple(
+        (trait.title, tuple(_about(math.nan if value is None else value, trait.unit, currency) for value in values))
+        for trait, values in typical(segment)
+    )
 
 
 def _share(part: float | None) -> str:
     return numbers.MISSING if part is None else numbers.share(part)
 
 
+def _rounded(value: float) -> float:
+    if not math.isfinite(value) or not value:
+        return value
+    return round(value, _DIGITS - 1 - math.floor(math.log10(abs(value))))
+
+
 def _about(value: float, unit: str, currency: str) -> str:
-    """Write a figure to two digits, without the zeros that would make it look exact."""
-    if math.isfinite(value) and value:
-        value = round(value, _DIGITS - 1 - math.floor(math.log10(abs(value))))
+    """Write a rounded figure without the zeros that would make it look exact."""
     return re.sub(r"\.0+$", "", numbers.quantity(value, unit, currency))

@@ -75,16 +75,18 @@ def lede(people: int, segments: Sequence[SegmentDescription], currency: str, dis
     """Return the paragraph under the headline: who brings the value, and what is at risk."""
     if not segments:
         return Markup("There are too few people, or too little that tells them apart, to form groups.")
-    total = sum(segment.value for segment in segments)
-    said = [
-        Markup("{} people have spent {}.").format(
-            disclosure.words(people).replace("≈", "About "), numbers.money(total, currency, compact=True)
-        )
-    ]
     told = [segment for segment in segments if not disclosure.hides(segment.size)]
+    total = disclosure.value(told)
+    spent = numbers.money(total, currency, compact=True)
+    if disclosure.coarse:
+        said = [Markup("There are {} people.").format(disclosure.words(people).replace("≈", "about "))]
+        if told:
+            said.append(Markup("Those in groups that may be told of have spent {}.").format(spent))
+    else:
+        said = [Markup("{} people have spent {}.").format(disclosure.words(people), spent)]
     if len(told) > 1 and total > 0:
         said.append(_leaders(told, people, disclosure))
-    if risk := _risk(told, currency):
+    if risk := _risk(told, currency, total):
         said.append(risk)
     return Markup(" ").join(said)
 
@@ -92,21 +94,22 @@ def lede(people: int, segments: Sequence[SegmentDescription], currency: str, dis
 def _leaders(segments: Sequence[SegmentDescription], people: int, disclosure: Disclosure) -> Markup:
     """Name the segments, at most half of them, that bring most of the value; else only the first."""
     ranked = sorted(segments, key=lambda segment: -segment.value)
+    total = disclosure.value(segments)
     for several in range(1, len(ranked) // 2 + 1):
-        if sum(segment.value_share for segment in ranked[:several]) >= 0.6:
+        if sum(segment.value for segment in ranked[:several]) >= 0.6 * total:
             break
     else:
         several = 1
     chosen = ranked[:several]
     of_people = numbers.share(_part(sum(disclosure.size(segment.size) or 0 for segment in chosen), people, disclosure))
-    of_value = numbers.share(sum(segment.value_share for segment in chosen))
+    of_value = numbers.share(sum(segment.value for segment in chosen) / total)
     names = _together([_name(segment) for segment in chosen])
     both = Markup("{} {} {} of people and {} {} of it.")
     return both.format(names, "are" if several > 1 else "is", of_people, "bring" if several > 1 else "brings", of_value)
 
 
-def _risk(segments: Sequence[SegmentDescription], currency: str) -> Markup | None:
-    """Say which segments have gone quiet, measured by their own rhythm, and what they brought."""
+def _risk(segments: Sequence[SegmentDescription], currency: str, total: int) -> Markup | None:
+    """Say which segments have gone quiet, measured by their own rhythm, and what they brought of a total."""
     quiet = [segment for segment in segments if _is_quiet(segment)]
     if not quiet or len(quiet) == len(segments):
         return None
@@ -119,7 +122,8 @@ def _risk(segments: Sequence[SegmentDescription], currency: str) -> Markup | Non
         said = Markup("{} have gone quiet: half of the {} have not ordered for {} or more.").format(
             names, _name(worst), since
         )
-    value, part = sum(each.value for each in quiet), sum(each.value_share for each in quiet)
+    value = sum(each.value for each in quiet)
+    part = value / total if total else 0.0
     stake = Markup(" At stake is {} of what was spent, {}.")
     return said + stake.format(numbers.share(part), numbers.money(value, currency, compact=True))
 
@@ -163,12 +167,14 @@ def facts(
     disclosure: Disclosure,
 ) -> tuple[tuple[str, str, str], ...]:
     """Return the few figures beside the headline: what, how much, of what kind."""
-    total = sum(segment.value for segment in segments)
-    told = disclosure.size(people)
+    shown = [segment for segment in segments if not disclosure.hides(segment.size)]
+    total = disclosure.value(shown)
+    told = sum(disclosure.size(segment.size) or 0 for segment in shown) if disclosure.coarse else people
     found = [("People", disclosure.words(people), "in segments")]
-    if segments:
-        found.append(("Spent", numbers.money(total, currency, compact=True), "by all of them"))
-    if told and segments:
+    if shown:
+        whom = "by those told of" if disclosure.coarse else "by all of them"
+        found.append(("Spent", numbers.money(total, currency, compact=True), whom))
+    if told and shown:
         found.append(("Spent a head", numbers.money(total / told, currency), "mean"))
     if card and card.stability:
         least = min(card.stability, key=lambda estimate: estimate.value)
@@ -215,10 +221,11 @@ class Row:
 def rows(segments: Sequence[SegmentDescription], currency: str, disclosure: Disclosure) -> tuple[Row, ...]:
     """Return what the page says of each segment in figures."""
     everyone = sum(disclosure.size(segment.size) or 0 for segment in segments) if disclosure.coarse else None
-    return tuple(_row(segment, everyone, currency, disclosure) for segment in segments)
+    total = disclosure.value(segments)
+    return tuple(_row(segment, everyone, total, currency, disclosure) for segment in segments)
 
 
-def _row(segment: SegmentDescription, everyone: int | None, currency: str, disclosure: Disclosure) -> Row:
+def _row(segment: SegmentDescription, everyone: int | None, total: int, currency: str, disclosure: Disclosure) -> Row:
     size = disclosure.size(segment.size)
     words = disclosure.words(segment.size)
     if size is None:
@@ -226,6 +233,7 @@ def _row(segment: SegmentDescription, everyone: int | None, currency: str, discl
         return Row(segment.segment, segment.name, True, words, none, none, none, none, 0, 0.0, 0.0, 0, 0.0, ())
     part = segment.share if everyone is None else size / (everyone or 1)
     head = segment.value / size if size else 0.0
+    of_value = segment.value / total if total and disclosure.coarse else segment.value_share
     return Row(
         segment=segment.segment,
         name=segment.name,
@@ -233,11 +241,11 @@ def _row(segment: SegmentDescription, everyone: int | None, currency: str, discl
         size=words,
         share=numbers.share(part),
         value=numbers.money(segment.value, currency, compact=True),
-        value_share=numbers.share(segment.value_share),
+        value_share=numbers.share(of_value),
         head=numbers.money(head, currency),
         size_order=size,
         of_people=part,
-        of_value=segment.value_share,
+        of_value=of_value,
         value_order=segment.value,
         head_order=head,
         sentences=tuple(words for words in disclosure.sentences(segment) if not words.startswith(f"{size:,} p")),

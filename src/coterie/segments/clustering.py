@@ -20,6 +20,7 @@ from coterie.segments.people import (
     by_value,
     check_count,
     check_distinct,
+    check_told,
     distinct,
     fixed_order,
     nearest,
@@ -172,11 +173,18 @@ class KMeansSegments(PrototypeSegments):
         size, total = (
             np.bincount(labels, weights=each, minlength=len(centres)) for each in (None, np.nan_to_num(worth))
         )
+        check_told(labels, len(centres))
         self._learnt(matrix, centres, np.arange(len(centres)), size.astype(float), total / np.maximum(size, 1), by)
         self.inertia_ = inertia(people, centres, labels)
         self.labels_ = np.empty(count, dtype=np.int64)
         self.labels_[order] = labels
         return self
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether k-means can find these segments anew: not those that were merged or split by hand."""
+        self._fitted()
+        return len(self.prototypes_) == self.k_
 
     def stability(self, frame: Any, *, resamples: int = 30) -> tuple[Estimate, ...]:
         """Return, for each segment, the mean bootstrap Jaccard on these people and its interval, scaling held fixed.
@@ -186,8 +194,7 @@ class KMeansSegments(PrototypeSegments):
         ParameterError
             Segments were merged or split by hand: no k-means would find them anew.
         """
-        self._fitted()
-        if len(self.prototypes_) > self.k_:
+        if not self.comes_again:
             raise ParameterError(
                 "These segments were merged or split by hand, and k-means cannot find them anew in resampled people.",
                 hint="ask the segmentation before the change.",

@@ -1,13 +1,13 @@
 """Shallow decision trees over features as they are, and their leaves as rules that anybody can read.
 
-Trees are grown by scikit-learn on the ranks of numbers and on one indicator a level of text, so that a threshold may be
-any number between two neighbouring values: the roundest one is taken, and the rule, not the tree, is what is kept.
+Trees are grown by scikit-learn on the ranks of numbers among round thresholds, and on one indicator a level of text. So
+a rule asks for round numbers only, and chooses the very people that the tree chose; the rule is what is kept.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,10 @@ from coterie.features.matrix import KEYS
 from coterie.segments.leaf import Bools, Leaf, Span, column_of
 from coterie.segments.people import Floats, Ints, need
 
-_CUTS = 65_536  # thresholds that are looked at, of a column with more values than that
+_DIGITS = 2  # of a threshold; as many more as it takes until
+_CELL = 0.05  # no more of all people, of more than one value, lie between two thresholds
+_LAST = 20  # more digits than any number has
+_STEPS = {"share": 1e-3, "days": 0.1}  # a tenth of a per cent and of a day: finer ones only where that is too coarse
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,9 @@ class Input:
     ----------
     column
         The column of people.
-    values
-        Its values in rising order, each once; empty for a level.
+    cuts
+        The thresholds that may be asked for, rising: a person's rank is how many of them the value lies above; empty
+        for a level.
     level
         The text, or the truth value, that is asked for.
     whole
@@ -43,7 +47,7 @@ class Input:
     """
 
     column: str
-    values: Floats
+    cuts: Floats
     level: str | bool | None = None
     whole: bool = False
     gaps: bool = False
@@ -57,7 +61,9 @@ class Seen:
     inputs: tuple[Input, ...]
 
 
-def see(data: nw.DataFrame[Any], columns: Sequence[str] | None, least: int) -> Seen:
+def see(
+    data: nw.DataFrame[Any], columns: Sequence[str] | None, least: int, units: Mapping[str, str] | None = None
+) -> Seen:
     """Return people as a tree sees them.
 
     Parameters
@@ -68,6 +74,8 @@ def see(data: nw.DataFrame[Any], columns: Sequence[str] | None, least: int) -> S
         The columns to use; None takes every column of numbers, truth values or text but ``person`` and ``as_of``.
     least
         Levels of text that fewer people have are not asked for.
+    units
+        Column → unit, where known: thresholds of shares and days are not finer than people read them.
 
     Raises
     ------
@@ -86,12 +94,12 @@ def see(data: nw.DataFrame[Any], columns: Sequence[str] | None, least: int) -> S
         if kinds[name].is_numeric():
             values = column_of(data, name)
             known = values[~np.isnan(values)]
-            distinct = np.unique(known)
+            distinct, times = np.unique(known, return_counts=True)
             if not len(distinct) or (len(distinct) == 1 and len(known) == len(values)):
                 continue
-            cuts = distinct if len(distinct) <= _CUTS else distinct[:: -(-len(distinct) // _CUTS)]
+            cuts = thresholds(distinct, times, _STEPS.get((units or {}).get(name, ""), 0.0))
             ranks = np.where(np.isnan(values), np.nan, np.searchsorted(cuts, values)).astype(np.float32)
-            inputs.append(Input(name, distinct, None, bool(kinds[name].is_integer()), len(known) < len(values)))
+            inputs.append(Input(name, cuts, None, bool(kinds[name].is_integer()), len(known) < len(values)))
             codes.append(ranks)
             continue
         column = data.get_column(name)
@@ -206,23 +214,69 @@ def _narrowed(span: Span, one: Input, threshold: float, down: bool, missing: boo
         if down:  # the level is not that one
             return replace(span, without=span.without | {one.level})
         return replace(span, levels=frozenset((one.level,)), missing=False)
-    cut = math.inf if math.isinf(threshold) else between(one.values, math.floor(threshold))
+    cut = math.inf if math.isinf(threshold) else float(one.cuts[math.floor(threshold)])
     missing = missing and span.missing
     if down:
         return replace(span, high=min(span.high, cut), missing=missing)
     return replace(span, low=max(span.low, cut), missing=missing)
 
 
-def between(values: Floats, code: int) -> float:
-    """Return the roundest number t for which those up to the code's value are at most t, and all others above it.
+def thresholds(values: Floats, people: Ints, step: float = 0.0) -> Floats:
+    """Return round numbers that part people by a column: of no more digits than it takes.
 
-    >>> between(np.array([3.0, 12.0, 1000.0]), 1), between(np.array([0.1, 0.3]), 0)
-    (500.0, 0.2)
+    Parameters
+    ----------
+    values
+        The column's values, rising, each once.
+    people
+        How many people have each.
+    step
+        A power of ten; finer numbers are taken only where all others are too coarse.
+
+    Examples
+    --------
+    >>> thresholds(np.array([3.0, 12.0, 1000.0]), np.array([1, 1, 1]))
+    array([ 10., 500.])
+    >>> minutes = thresholds(np.arange(144_000) / 1440, np.ones(144_000, dtype=int), 0.1)
+    >>> len(minutes), minutes[-2:]
+    (190, array([98., 99.]))
     """
-    step = 1 if len(values) <= _CUTS else -(-len(values) // _CUTS)
-    low = float(values[code * step])
-    high = float(values[code * step + 1]) if code * step + 1 < len(values) else math.inf
-    return roundest(low, high)
+    cuts, digits = _roundest(values[:-1], values[1:], step)
+    groups = np.arange(len(values))
+    for most in range(_DIGITS, int(digits.max(initial=0)) + 1):
+        kept = digits <= most
+        groups = np.concatenate([[0], np.cumsum(kept)])
+        several = np.bincount(groups) > 1
+        if (np.bincount(groups, weights=people)[several] <= _CELL * people.sum()).all():
+            return cuts[kept]
+    return cuts
+
+
+def _roundest(low: Floats, high: Floats, step: float) -> tuple[Floats, Ints]:
+    """Return ``roundest`` of each gap and how many digits it has, ``_LAST`` more where it is finer than ``step``."""
+    found, digits = np.full(len(low), np.nan), np.full(len(low), 2 * _LAST)
+    usual = np.isfinite(low) & np.isfinite(high)
+    largest = np.maximum(np.maximum(np.abs(low), np.abs(high)), high - low, where=usual, out=np.ones(len(low)))
+    usual &= (largest < 1e15) & (high - low > 1e-12)
+    top = math.floor(math.log10(largest[usual].max())) + 1 if usual.any() else 0
+    for power in range(top, -14, -1):
+        rest = np.flatnonzero(usual & np.isnan(found))
+        if not len(rest):
+            break
+        unit = 10.0 ** abs(power)
+        below, above = (low[rest] / unit, high[rest] / unit) if power >= 0 else (low[rest] * unit, high[rest] * unit)
+        first, last = np.ceil(below), np.ceil(above) - 1
+        nearest = np.clip(np.rint((below + above) / 2), first, last)
+        number = nearest * unit if power >= 0 else nearest / unit
+        good = (first <= last) & (low[rest] <= number) & (number < high[rest])
+        found[rest[good]] = number[good]
+        size = np.abs(nearest[good])
+        digits[rest[good]] = np.where(size > 0, np.floor(np.log10(np.maximum(size, 1))) + 1, 1)
+        if power < 0 and 1 / unit < step * 0.999:
+            digits[rest[good]] += _LAST
+    for place in np.flatnonzero(np.isnan(found)).tolist():
+        found[place] = roundest(float(low[place]), float(high[place]))
+    return found, digits
 
 
 def roundest(low: float, high: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -17,8 +17,10 @@ from coterie.errors import NoVariationError, ParameterError
 from coterie.features.matrix import KEYS, Matrix
 from coterie.segments.exemplars import Exemplar, exemplars
 from coterie.segments.fairness import Note, fairness_notes
-from coterie.segments.naming import distinct_names
+from coterie.segments.levels import in_words, levels_of
 from coterie.segments.people import SPEND, Floats, Ints, numbers, one_order, read
+from coterie.segments.view import ENGAGEMENT
+from coterie.segments.wording import names_by
 
 if TYPE_CHECKING:
     from coterie.segments.surrogate import Surrogate
@@ -144,6 +146,7 @@ def describe(
     labels: Ints,
     features: Mapping[str, tuple[str, str]] | None = None,
     *,
+    seen: Sequence[str] = (),
     currency: str = "USD",
     value: str = SPEND,
     matrix: Matrix | None = None,
@@ -153,7 +156,7 @@ def describe(
     protected: Any = None,
     minimum_group: int = 50,
 ) -> tuple[SegmentDescription, ...]:
-    """Describe segments by what their people did; the same people and segments give the same words.
+    """Describe segments by what sets their people apart; the same people and segments give the same words.
 
     Parameters
     ----------
@@ -163,6 +166,9 @@ def describe(
         The segment of each row, 0 … k - 1.
     features
         Column → (title, unit); None takes every column of numbers that the catalogue knows.
+    seen
+        The columns that the segments were made of. Of text and of engagement among them speak name and sentences;
+        without any, the name speaks of purchases.
     currency
         ISO 4217 code of the money.
     value
@@ -201,11 +207,15 @@ def describe(
     base = {name: median(column) for name, column in raw.items()}
     spent = np.nan_to_num(numbers(data, value))
     total = float(spent.sum())
-    names = distinct_names(
+    levels = levels_of(data, groups, seen, minimum_group)
+    names = names_by(
+        seen,
         [{name: column[place] for name, column in scaled.items()} for place in range(len(ids))],
         [{name: column[place] for name, column in middles.items()} for place in range(len(ids))],
         base,
+        levels,
     )
+    beside = [name for name in seen if name in ENGAGEMENT]
     typical = None
     if matrix is not None:
         words = {part.name: (part.name.replace("_", " "), "text") for part in matrix.parts_ if part.name not in meta}
@@ -242,7 +252,9 @@ def describe(
             share,
             round(worth),
             value_share,
-            _sentences(size, share, worth, value_share, traits, currency),
+            _sentences(
+                size, share, worth, value_share, traits, currency, in_words(levels[place], minimum_group), beside
+            ),
             traits,
             exemplars=typical.of(int(one)) if typical else (),
             rule=(rules or {}).get(int(one)),
@@ -314,7 +326,14 @@ def _happened(values: Floats, unit: str) -> Floats:
 
 
 def _sentences(
-    size: int, share: float, worth: float, value_share: float, traits: tuple[Trait, ...], currency: str
+    size: int,
+    share: float,
+    worth: float,
+    value_share: float,
+    traits: tuple[Trait, ...],
+    currency: str,
+    levels: str,
+    beside: Sequence[str],
 ) -> tuple[str, ...]:
     by_name = {trait.feature: trait for trait in traits}
 
@@ -333,23 +352,31 @@ def _sentences(
         said.append(f"spends {told_as(trait.typical, 'money')} an order ({told_as(trait.base, 'money')})")
     if trait := by_name.get("recency_days"):
         said.append(f"was last here {told_as(trait.typical, 'days')} ago ({told_as(trait.base, 'days')})")
-    sentences = [first]
-    if said:
-        sentences.append(f"Typically, one of them {listed(said)}.")
+    usual = f"Typically, one of them {listed(said)}." if said else ""
     told = {_family(name) for name in ("orders", "basket_value", "recency_days") if name in by_name}
-    rest: list[str] = []
-    for trait in traits:  # the strongest first, one of each family
-        here, there = told_as(trait.typical, trait.unit), told_as(trait.base, trait.unit)
-        gap = trait.typical - trait.base
-        telling = abs(trait.effect) >= _NOTABLE and abs(gap) >= _VISIBLE * abs(trait.base) and gap * trait.effect > 0
-        if telling and here != there and _family(trait.feature) not in told:
-            told.add(_family(trait.feature))
-            rest.append(f"{lower(trait.title)} ({here} against {there})")
-    if rest:
-        sentences.append(f"What else sets them apart: {listed(rest[:3])}.")
-    elif told and not any(abs(trait.effect) >= _NOTABLE for trait in traits if _family(trait.feature) not in told):
-        sentences.append("In everything else they are much like everybody.")
-    return tuple(sentences)
+
+    def apart(chosen: Iterable[Trait]) -> list[str]:
+        """Return what differs to the eye, the strongest first, one of each family."""
+        parts: list[str] = []
+        for trait in chosen:
+            here, there = told_as(trait.typical, trait.unit), told_as(trait.base, trait.unit)
+            gap = trait.typical - trait.base
+            telling = (
+                abs(trait.effect) >= _NOTABLE and abs(gap) >= _VISIBLE * abs(trait.base) and gap * trait.effect > 0
+            )
+            if telling and here != there and _family(trait.feature) not in told:
+                told.add(_family(trait.feature))
+                parts.append(f"{lower(trait.title)} ({here} against {there})")
+        return parts[:3]
+
+    own = apart(trait for trait in traits if trait.feature in beside)
+    sentences = [first, levels, f"Beside buying: {listed(own)}." if own else "", usual]
+    if not (levels or beside):
+        if rest := apart(traits):
+            sentences.append(f"What else sets them apart: {listed(rest)}.")
+        elif told and not any(abs(trait.effect) >= _NOTABLE for trait in traits if _family(trait.feature) not in told):
+            sentences.append("In everything else they are much like everybody.")
+    return tuple(filter(None, sentences))
 
 
 def _family(feature: str) -> str:

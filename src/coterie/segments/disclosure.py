@@ -14,7 +14,7 @@ class Disclosure:
 
     As long as every group is large enough, everything is exact. Once one is too small, its figures are withheld, and
     all other sizes are rounded to the minimum: else the small one would be the total less the others. Shares and means
-    are then made of the rounded sizes.
+    are then made of the rounded sizes, and what everybody spent is not told, but only what those spent who are told of.
 
     Parameters
     ----------
@@ -60,6 +60,24 @@ class Disclosure:
         if not self.coarse:
             return segment.sentences
         return tuple(words for words in segment.sentences if not any(letter.isnumeric() for letter in words))
+
+    def value(self, segments: Iterable[SegmentDescription]) -> int:
+        """Return what the groups spent that may be told of, in minor units: everybody, unless one is too small."""
+        return sum(segment.value for segment in segments if not self.hides(segment.size))
+
+    def cells(self, counts: Sequence[int]) -> tuple[bool, ...]:
+        """Say which parts of a group are withheld, so that none follows from the others; that nobody is in one is told.
+
+        >>> Disclosure([533], 50).cells([0, 500, 33]), Disclosure([533], 50).cells([0, 433, 100])
+        ((False, True, True), (False, False, False))
+        """
+        hidden: list[int] = []
+        for place in sorted((place for place, count in enumerate(counts) if count), key=lambda place: counts[place]):
+            together = sum(counts[each] for each in hidden)
+            if counts[place] >= self.minimum and (not hidden or (len(hidden) > 1 and together >= self.minimum)):
+                break
+            hidden.append(place)
+        return tuple(place in hidden for place in range(len(counts)))
 
     def points(self, count: int) -> int:
         """Return how many points of a segment may be drawn, so that counting them tells no more than ``words``."""

@@ -21,7 +21,29 @@ from coterie.segments.people import Ints, numbers, read
 NEARLY = 0.8  # each of the two is nearly the other when at least four fifths of it lie in the other
 FACTOR = 2.0  # in a segment twice as often as others, or half as often
 _LEVELS = 12  # numbers with more values than this are taken in quarters
-_UNKNOWN = {"", "unknown", "none", "n/a", "na", "null"}
+GROUNDS: dict[str, str] = {
+    "age": "age",
+    "age_band": "age",
+    "gender": "sex",
+    "marital_status": "marital status",
+    "household_comp": "family status",
+    "kids_count": "family status",
+    "ethnicity": "race, colour, ethnic or social origin",
+    "nationality": "nationality",
+    "language": "language",
+    "religion": "religion or belief",
+    "disability": "disability",
+    "sexual_orientation": "sexual orientation",
+}
+"""Column → the protected ground that it stands for, of those that a shop may know.
+
+Grounds are those of the Charter of Fundamental Rights of the European Union, article 21 (sex, race, colour, ethnic or
+social origin, language, religion or belief, disability, age, sexual orientation, nationality), and of acts on trade and
+credit that name more: marital status (Equality Act 2010, section 8; Equal Credit Opportunity Act, 15 U.S.C. 1691) and
+having children (Fair Housing Act, 42 U.S.C. 3602 (k)). The Charter's *property* is not taken: prices and offers turn on
+what people own and earn, so income and home ownership are left out; so is where people live.
+"""
+UNKNOWN = {"", "unknown", "none", "n/a", "na", "null"}
 
 Kind = Literal["equals", "excludes", "gathers"]
 Truths = npt.NDArray[np.bool_]
@@ -174,7 +196,10 @@ class _Pair:
             words = f"{plain[:-1]}: {within} of the segment are of that group, and {reach} of the group are in it."
         elif kind == "excludes":
             plain = f"Hardly anybody of {group}."
-            words = f"People of {group} are in it at most half as often as others: {reach} of them, {everybody} of all."
+            told = f"{reach} of them, {everybody} of all"
+            if self.both < minimum <= self.those and minimum / self.those >= self.here / self.known:
+                told = f"{everybody} of all are in it"  # the bound that may be told would say nothing
+            words = f"People of {group} are in it at most half as often as others: {told}."
         else:
             plain = f"Above all people of {group}."
             words = (
@@ -237,7 +262,7 @@ def _levels(data: nw.DataFrame[Any], column: str) -> Iterator[tuple[str, Truths,
     if isinstance(kind, nw.Boolean | nw.String | nw.Categorical | nw.Enum):
         words = ["" if value is None else str(value) for value in data.get_column(column).to_list()]
         texts = np.array(words, dtype=object)
-        known = np.array([word.strip().lower() not in _UNKNOWN for word in words], dtype=bool)
+        known = np.array([word.strip().lower() not in UNKNOWN for word in words], dtype=bool)
         for word in sorted(set(texts[known])):
             yield str(word), known, texts == word
         return

@@ -178,7 +178,9 @@ class GoalSegments(Segmentation):
             known_data, y_ = known_data[drawn], y_[drawn]
         if (y_ == y_[0]).all():
             raise NoVariationError(f"{self.title}: the same for all {len(y_):,} people.", hint="choose another one.")
-        seen = see(known_data, self.columns, self.minimum_size)
+        titles = self.features or known(known_data)
+        units = {name: unit for name, (_, unit) in titles.items()}
+        seen = see(known_data, self.columns, self.minimum_size, units)
         learnt = np.log1p(y_) if self.log else y_
         yes_or_no = set(np.unique(y_)) <= {0.0, 1.0}
         self.measure_ = "auc" if yes_or_no else "r2"
@@ -200,7 +202,6 @@ class GoalSegments(Segmentation):
         order = np.argsort(ids)
         self.k_ = k
         self.rules_ = tuple(rules[one] for one in order)
-        titles = self.features or known(known_data)
         self.sentences_ = tuple(sentence_of([leaves[one]], titles, self.currency) for one in order)
         self.labels_ = self.predict(data)
         size = np.bincount(self.labels_, minlength=k)

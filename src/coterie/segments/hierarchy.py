@@ -15,10 +15,10 @@ from threadpoolctl import threadpool_limits
 from coterie.errors import ParameterError, TooFewPeopleError
 from coterie.evaluation.intervals import Estimate
 from coterie.progress import SILENT, Progress
-from coterie.segments.leaves import figures, from_groups, from_pairs, group_means, polished, spread
+from coterie.segments.leaves import apart, figures, from_groups, from_pairs, group_means, polished, spread
 from coterie.segments.linkage import topmost
 from coterie.segments.microclusters import COUNT, drawn, means
-from coterie.segments.people import Floats, Ints, Scaled, check_count, check_distinct, need, read
+from coterie.segments.people import Floats, Ints, Scaled, check_count, check_distinct, check_told, need, read
 from coterie.segments.prototypes import PrototypeSegments, fit_matrix, valued
 from coterie.segments.tree import LEAVES, SegmentTree, TreeNode
 from coterie.segments.validity import KEvidence, choose, judge, resampled_jaccards, stability
@@ -161,6 +161,7 @@ class WardSegments(PrototypeSegments):
         self.matrix_, self.valued_ = matrix, by
         self._take(owners)
         self._tell(X)
+        check_told(self.labels_, self.k_)
         self._kept = X if len(X) <= LIMIT else None
         return self
 
@@ -249,6 +250,12 @@ class WardSegments(PrototypeSegments):
         pairs = np.bincount(of_leaf.astype(np.int64) * kinds + others, minlength=kinds * self.tree_.leaves)
         return self.tree_.nodes(leaves, pairs.reshape(-1, kinds).astype(np.float64), _MOST)
 
+    @property
+    def comes_again(self) -> bool:
+        """Whether the people of ``fit`` are there to be resampled: not in a tree that was read back."""
+        self._fitted()
+        return hasattr(self, "_of_leaf")
+
     def stability(self, *, resamples: int = 30, seed: int = 0) -> tuple[Estimate, ...]:
         """Return, for each segment, the mean bootstrap Jaccard on the people of ``fit`` and its interval.
 
@@ -313,7 +320,7 @@ class WardSegments(PrototypeSegments):
             self._learnt(self.matrix_, centres, np.arange(len(size)), size, worth, self.valued_)
         else:
             self._learnt(self.matrix_, tree.centres, owners, tree.weights, worth, self.valued_)
-        self.inertia_ = self._inertia(owners)
+        self.inertia_ = self._within + apart(self.tree_.centres, self.tree_.weights, owners)
 
     def _polished(self, owners: Ints) -> Ints:
         tree = self.tree_
@@ -339,7 +346,7 @@ class WardSegments(PrototypeSegments):
 
     def _reweighed(self) -> Self:
         self.evidence_, self.stability_, self.warning_ = (), (), ""
-        self.inertia_ = self._inertia(self._owners())
+        self.inertia_ = self._within + apart(self.tree_.centres, self.tree_.weights, self._owners())
         return self
 
     def _owners(self) -> Ints:
@@ -347,16 +354,9 @@ class WardSegments(PrototypeSegments):
         return self.owners_[self._cells(self.tree_.centres)] if self.polish else self.owners_
 
     def _people(self) -> npt.NDArray[np.int32]:
-        self._fitted()
-        if not hasattr(self, "_of_leaf"):
+        if not self.comes_again:
             raise ParameterError("This stored WardSegments does not hold the people of fit.", hint="fit it anew.")
         return self._of_leaf
-
-    def _inertia(self, owners: Ints) -> float:
-        """Return the sum of squares within leaves, and that of leaves within segments."""
-        points, weights = self.tree_.centres.astype(np.float64), self.tree_.weights
-        rest = points - group_means(points, weights, owners)[owners]
-        return self._within + float(weights @ np.square(rest).sum(axis=1))
 
     def _choose(self) -> int:
         """Weigh up the candidates; return the number of segments taken."""
@@ -380,7 +380,8 @@ class WardSegments(PrototypeSegments):
             owners = self._polished(tree.cut(k)) if self.polish else tree.cut(k)
             found[k] = self._jaccards(owners, k, self.resamples, self.seed, trees)
             smallest = int(np.bincount(owners, weights=tree.weights).min())
-            evidence.append(judge(k, found[k], smallest, self._inertia(owners), minimum_size=self.minimum_size))
+            rest = self._within + apart(self.tree_.centres, self.tree_.weights, owners)
+            evidence.append(judge(k, found[k], smallest, rest, minimum_size=self.minimum_size))
         self.progress.step("segments", len(possible), len(possible))
         self.evidence_ = tuple(evidence)
         k, self.warning_ = choose(self.evidence_, minimum_size=self.minimum_size)

@@ -21,7 +21,7 @@ from coterie.progress import SILENT, Progress
 from coterie.segments.judge import FOLDS, Judge, Judged, future_mix
 from coterie.segments.people import SPEND, Ints, numbers, one_order, read
 from coterie.segments.rfm import RFMSegments
-from coterie.segments.validity import CardRow, ReportCard
+from coterie.segments.validity import CardRow, Question, ReportCard
 from coterie.segments.verdict import compared, equal_parts, in_words
 
 SAMPLE = 100_000
@@ -39,6 +39,7 @@ def report_card(
     mix: Any = None,
     views: Mapping[str, Ints] | None = None,
     stability: Sequence[Estimate] = (),
+    made_for: Question = "spend",
     columns: Sequence[str] | None = None,
     currency: str = "USD",
     margin: float = MARGIN,
@@ -76,6 +77,8 @@ def report_card(
         More groupings of the same people, by other columns (see ``segments.view``): title → segment of each row.
     stability
         The Jaccards of the first method's segments, from its ``stability``.
+    made_for
+        What the first method is for: ``spend``, ``churn`` or ``mix``. The verdict leads with it.
     columns
         The features of the ceilings, of unscaled k-means and of the silhouette; None takes every column of numbers.
     currency
@@ -170,7 +173,7 @@ def report_card(
         horizon_days,
         len(data),
         _protocol(judge, population, as_of, horizon_days, count),
-        in_words(comparisons, stability),
+        in_words(comparisons, stability, made_for),
         population,
         comparisons,
         judge.notes(),

@@ -226,6 +226,19 @@ def check_one_row_as_in_company(trial: Trial) -> None:
     same(parts, together, "they come in two parts")
 
 
+def check_assigner(trial: Trial) -> None:
+    """One person's features, by name, tell the same segment; what cannot be told so has no assigner."""
+    model = trial.fit()
+    together, segment_of = model.predict(trial.people), model.assigner()
+    if segment_of is None:
+        return
+    rows = np.linspace(0, len(trial.people) - 1, 25).astype(int)
+    people = [trial.people.slice(int(row), 1).to_pylist()[0] for row in rows]
+    alone = [segment_of({name: person[name] for name in model.reads}) for person in people]
+    expect(None not in alone, "the assigner does not know people whom predict knows")
+    same(np.array(alone, dtype=np.int64), together[rows], "the assigner is asked")
+
+
 def check_predict_learns_nothing(trial: Trial) -> None:
     """Predict leaves the segmenter as it was."""
     model = trial.fit()

@@ -86,6 +86,13 @@ def group_means(points: npt.NDArray[Any], weights: Floats, owners: Ints) -> Floa
     return found
 
 
+def apart(points: npt.NDArray[Any], weights: Floats, owners: Ints) -> float:
+    """Return the sum of squared distances of weighted points to the mean of their group."""
+    points = points.astype(np.float64)
+    rest = points - group_means(points, weights, owners)[owners]
+    return float(weights @ np.square(rest).sum(axis=1))
+
+
 def polished(points: npt.NDArray[Any], weights: Floats, owners: Ints) -> Ints:
     """Return the groups that Lloyd's steps of k-means over weighted points lead to from these; none is lost."""
     k = int(owners.max()) + 1

@@ -231,17 +231,22 @@ def _long_run(counts: Ints, names: tuple[str, ...]) -> tuple[tuple[Estimate, ...
     found = steady_state(P)
     random = np.random.default_rng(0)
     draws = np.stack([random.multinomial(int(n), p, size=_DRAWS) for n, p in zip(totals, P, strict=True)], axis=1)
-    reached = (draws > 0) | np.eye(k, dtype=bool)
-    for _ in range(k.bit_length()):  # in one step, in two, in four …
-        reached = reached.astype(np.float64) @ reached.astype(np.float64) > 0
+    reached = _reached((draws > 0) | np.eye(k, dtype=bool), k)
     drawn = draws[reached.all(axis=(1, 2))]
     repeats = steady_state(drawn / totals[:, None]) if len(drawn) else np.full((1, k), np.nan)
     caveat = CLOSED
-    if not (np.linalg.matrix_power((counts > 0).astype(np.float64), (k - 1) ** 2 + 1) > 0).all():  # Wielandt (1950)
+    if not _reached(counts > 0, (k - 1) ** 2 + 1).all():  # Wielandt (1950)
         caveat += " The sizes swing round it for ever: everybody changes at every step."
     if len(drawn) < _DRAWS:
         caveat += f" {1 - len(drawn) / _DRAWS:.0%} of the draws behind its intervals had none and are left out."
     return tuple(interval(float(value), column) for value, column in zip(found, repeats.T, strict=True)), caveat
+
+
+def _reached(steps: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
+    """Return who gets from where to where in a number of steps, a power of 2, of at least ``count``."""
+    for _ in range(count.bit_length()):  # in one step, in two, in four …
+        steps = steps.astype(np.float64) @ steps.astype(np.float64) > 0
+    return steps
 
 
 def members(name: str, table: Any) -> tuple[Ints, Ints]:

@@ -79,7 +79,7 @@ def distinct_names(
     base
         Feature → everybody's median.
     """
-    stems = [_plain(one, middle, base) for one, middle in zip(effects, typical, strict=True)]
+    stems = [stem_of(one, middle, base) for one, middle in zip(effects, typical, strict=True)]
     names = [""] * len(stems)
     taken: set[str] = set()
     for stem in sorted(set(stems)):
@@ -93,8 +93,8 @@ def distinct_names(
     return names
 
 
-def _plain(effects: Mapping[str, float], typical: Mapping[str, float], base: Mapping[str, float]) -> Stem:
-    """Return the words before and the noun; both only say what the figures say."""
+def stem_of(effects: Mapping[str, float], typical: Mapping[str, float], base: Mapping[str, float]) -> Stem:
+    """Return the words before and the noun of a name by purchases; both only say what the figures say."""
     often, worth = _mean(effects, _OFTEN), _mean(effects, _VALUE)
     away, age = effects.get("recency_days", 0.0), effects.get("tenure_days", 0.0)
     basket = effects.get("basket_value", 0.0)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
 import narwhals as nw
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from sklearn.base import BaseEstimator, ClusterMixin
+from threadpoolctl import threadpool_limits
 
 from coterie.errors import (
     EmptyShopError,
@@ -159,21 +161,22 @@ def nearest(matrix: npt.NDArray[Any], centres: npt.NDArray[Any]) -> Ints:
     turned, squares, reach = _turned(centres)
     size = max(_SCORES // len(centres), 16)
     scores = np.empty((min(size, len(matrix)), len(centres)), dtype=np.float32)
-    for start in range(0, len(matrix), size):
-        block = matrix[start : start + size]
-        score, rows = scores[: len(block)], np.arange(len(block))
-        np.matmul(block, turned, out=score)
-        score += squares
-        best = score.argmin(axis=1)
-        least = score[rows, best]
-        score[rows, best] = np.inf
-        doubt = doubtful(np.sqrt(np.einsum("ij,ij->i", block, block)), reach, block.shape[1])
-        open_ = np.flatnonzero(~(score.min(axis=1) - least > doubt))
-        if len(open_):
-            score[open_, best[open_]] = least[open_]
-            near = ~(score[open_] > (least + doubt)[open_, None])
-            best[open_] = _settled(block[open_], centres, near)
-        found[start : start + size] = best
+    with _alone(len(matrix) > size):
+        for start in range(0, len(matrix), size):
+            block = matrix[start : start + size]
+            score, rows = scores[: len(block)], np.arange(len(block))
+            np.matmul(block, turned, out=score)
+            score += squares
+            best = score.argmin(axis=1)
+            least = score[rows, best]
+            score[rows, best] = np.inf
+            doubt = doubtful(np.sqrt(np.einsum("ij,ij->i", block, block)), reach, block.shape[1])
+            open_ = np.flatnonzero(~(score.min(axis=1) - least > doubt))
+            if len(open_):
+                score[open_, best[open_]] = least[open_]
+                near = ~(score[open_] > (least + doubt)[open_, None])
+                best[open_] = _settled(block[open_], centres, near)
+            found[start : start + size] = best
     return found
 
 
@@ -193,6 +196,11 @@ def teller(centres: npt.NDArray[np.float32]) -> Callable[[npt.NDArray[np.float32
         return int(nearest(row[None], centres)[0])
 
     return tell
+
+
+def _alone(many: bool) -> AbstractContextManager[object]:
+    """Keep products of many blocks to one thread: several wait for each other longer than so small a product takes."""
+    return threadpool_limits(1, "blas") if many else nullcontext()
 
 
 def doubtful(length: Any, reach: float, columns: int) -> Any:
@@ -251,6 +259,18 @@ class Segmentation(ClusterMixin, BaseEstimator, ABC):  # type: ignore[misc]  # s
     def reads(self) -> tuple[str, ...]:
         """The columns of people that ``predict`` needs; empty where it reads what they bought instead."""
 
+    @property
+    def comes_again(self) -> bool:
+        """Whether ``stability`` can look for these segments in resampled people; rules and fixed cuts always hold."""
+        return False
+
+    def assigner(self) -> Callable[[Mapping[str, object]], int | None] | None:
+        """Return a function from one person's features, by name, to the segment that ``predict`` tells.
+
+        None where features do not tell it; the function returns None where ``predict`` refuses the person.
+        """
+        return None
+
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """Return what fit learnt as plain JSON values, without people; ``from_json`` reads it back."""
@@ -305,6 +325,15 @@ def check_distinct(what: str, matrix: npt.NDArray[Any], k: int) -> None:
     if differ < k:
         raise TooFewPeopleError(
             f"{what} into {k} segments needs at least {k} people who differ, of {len(matrix):,} only {differ} do.",
+            hint="ask for fewer segments, or give more features.",
+        )
+
+
+def check_told(labels: Ints, k: int) -> None:
+    """Raise TooFewPeopleError when a segment came out empty: people differ by less than distances can tell apart."""
+    if (found := len(np.unique(labels))) < k:
+        raise TooFewPeopleError(
+            f"Segmenting into {k} segments: these {len(labels):,} people make only {found} that can be told apart.",
             hint="ask for fewer segments, or give more features.",
         )
 

@@ -104,8 +104,9 @@ class PrototypeSegments(Segmentation):
         X = self.matrix_.transform(read(frame).to_native())
         found = np.empty((len(X), self.k_), dtype=np.float32)
         size = max(_DISTANCES // len(self.prototypes_), 16)
-        for start in range(0, len(X), size):
-            found[start : start + size] = self._far(X[start : start + size])
+        with threadpool_limits(1, "blas"):
+            for start in range(0, len(X), size):
+                found[start : start + size] = self._far(X[start : start + size])
         return found
 
     def assigner(self) -> Callable[[Mapping[str, object]], int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -199,6 +201,38 @@ class RFMSegments(Segmentation):
         self._fitted()
         return self._ids[self._cells(self.scores(frame))]
 
+    def assigner(self) -> Callable[[Mapping[str, object]], int | None]:
+        """Return a function from one person's features, by name, to the segment that ``predict`` tells.
+
+        It takes microseconds where ``predict`` has a whole table to read; it tells None of a person whom ``predict``
+        refuses, because one of the three is not known.
+
+        Examples
+        --------
+        >>> worth = {"orders": [9, 5, 4, 2, 1], "spend": [90, 50, 40, 20, 5]}
+        >>> people = pa.table({"recency_days": [1, 9, 30, 90, 200], **worth})
+        >>> rfm = RFMSegments().fit(people)
+        >>> segment_of = rfm.assigner()
+        >>> rfm.names_[segment_of({"recency_days": 2.0, "orders": 8, "spend": 70})]
+        'Champions'
+        >>> segment_of({"recency_days": None, "orders": 0, "spend": 0}) is None
+        True
+        """
+        self._fitted()
+        cuts = [self.cuts_[name] for name in self._columns]
+        shape = tuple(len(one) + 1 for one in cuts)
+        every = np.argwhere(np.ones(shape)) + 1
+        segments = self._ids[self._cells(every)].reshape(shape).tolist()  # of each score, each with each
+
+        def assign(values: Mapping[str, object]) -> int | None:
+            found = [_figure(values.get(name)) for name in self._columns]
+            if any(map(math.isnan, found)) or found[0] < 0:
+                return None
+            recency, frequency, monetary = (bisect_left(one, value) for one, value in zip(cuts, found, strict=True))
+            return int(segments[len(cuts[0]) - recency][frequency][monetary])
+
+        return assign
+
     @property
     def reads(self) -> tuple[str, ...]:
         """The columns of people that ``predict`` needs."""
@@ -260,6 +294,12 @@ class RFMSegments(Segmentation):
         value = np.floor((place[:, 1] + place[:, 2]) / 2 + 0.5).astype(np.int64)
         cells: Ints = _GRID[np.floor(place[:, 0] + 0.5).astype(np.int64), value]
         return cells
+
+
+def _figure(value: Any) -> float:
+    """Return a figure of one person; NaN where it is not known."""
+    found = math.nan if value is None else float(value)
+    return found if math.isfinite(found) else math.nan
 
 
 def _quantiles(values: Floats, steps: int) -> list[float]:

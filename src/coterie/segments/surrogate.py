@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
@@ -137,8 +138,9 @@ def surrogate(
     if len(data) < 2 * _FOLDS:
         raise TooFewPeopleError.of("A surrogate tree", 2 * _FOLDS, len(data))
     asked = tuple(columns) if columns is not None else tuple(name for name in data.columns if name not in KEYS)
-    data, rows = one_order(data, asked)
-    y = groups[rows].astype(np.int64)
+    last = "the segment, for people who are alike in all that is asked"
+    data, rows = one_order(data.with_columns(nw.new_series(last, groups, backend=data.implementation)), (*asked, last))
+    data, y = data.drop(last), groups[rows].astype(np.int64)
     if len(data) > _SAMPLE:
         drawn = np.sort(np.random.default_rng(seed).choice(len(data), _SAMPLE, replace=False))
         data, y = data[drawn], y[drawn]
@@ -146,7 +148,8 @@ def surrogate(
     if len(ids) < 2:
         raise TooFewPeopleError("A surrogate tree tells segments apart, and there is only one.", hint="ask for more.")
     least = max(1, min(minimum_size, int(sizes.min()) // 10))
-    seen = see(data, columns, least)
+    titles = features or known(data)
+    seen = see(data, columns, least, {name: unit for name, (_, unit) in titles.items()})
     most = leaves or 3 * len(ids)
 
     def grown(here: Ints | slice) -> Grown:
@@ -169,7 +172,6 @@ def surrogate(
         good = [one for one in range(1, most + 1) if right[one] >= right[1:].max() - _WITHIN]
         leaves = min(good, key=lambda one: (-named[one - 1], one))
     count = min(leaves, tree.leaves)
-    titles = features or known(data)
     owned: dict[int, list[Leaf]] = {}
     for node, leaf in leaves_of(tree, seen, count, answers).items():
         owned.setdefault(int(answers[node]), []).append(leaf)

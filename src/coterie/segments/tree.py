@@ -174,8 +174,9 @@ class SegmentTree:
                 found += large
                 lone += [kid for kid in kids if kid not in large]
         if k is not None and len(found) < k:
-            raise TooFewPeopleError.of(
-                f"Cutting the tree into {k} segments", k, len(found), hint="ask for fewer segments."
+            raise TooFewPeopleError(
+                f"The tree cannot be cut into {k:,} segments: it tells {len(found):,} groups apart.",
+                hint="ask for fewer segments.",
             )
         owners = np.empty(self.leaves, dtype=np.int64)
         for group, node in enumerate(found):

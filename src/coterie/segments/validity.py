@@ -220,7 +220,7 @@ def judge(k: int, found: Floats, smallest: int, inertia: float, *, minimum_size:
     means = tuple(round(float(mean), 4) for mean in np.nanmean(found, axis=0))
     weakest = min(means)
     if smallest < minimum_size:
-        allowed, why = False, f"its smallest segment has {smallest:,} people, fewer than {minimum_size:,}"
+        allowed, why = False, f"its smallest segment has fewer than {minimum_size:,} people"  # how few is not told
     elif weakest >= STABLE:
         allowed, why = True, f"every segment comes back in resampled data (weakest Jaccard {weakest:.2f})"
     else:

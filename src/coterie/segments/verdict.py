@@ -48,38 +48,58 @@ def compared(judged: Sequence[Judged], margin: float) -> tuple[Comparison, ...]:
     return tuple(found)
 
 
-def in_words(comparisons: Sequence[Comparison], stable: Sequence[Estimate]) -> str:
-    """Say how the model does against the strongest baselines, and whether its segments come back."""
+def in_words(comparisons: Sequence[Comparison], stable: Sequence[Estimate], made_for: Question = "spend") -> str:
+    """Say how the model does beside others, first in what it was made for, and whether its segments come back.
+
+    A question is answered beside as many equal parts by past spend (else the strongest baseline); the one that the
+    segments were made for also beside the strongest baseline, and a finer one that they do not beat. Beside that, every
+    loss is told: to a baseline, and for each question to the view that is furthest ahead. Nothing is told twice.
+    """
+    questions = dict.fromkeys(one.question for one in comparisons)
+    first = [question for question in questions if question == made_for]
     said: list[str] = []
-    for question in dict.fromkeys(one.question for one in comparisons):
+    for question in (*first, *(one for one in questions if one != made_for)):
         what, name = _ASKED[question]
-        parts = [
-            f"{_WORDS[one.finding]} {one.other}{_size(one)}: {name} {_measured(one.gap)}"
-            for one in comparisons
-            # a finer grouping that loses says nothing
-            if one.question == question and (one.standing == "strongest" or _ahead_though_fine(one))
-        ]
+        told = _chosen([one for one in comparisons if one.question == question], question == made_for)
+        parts = [f"{_how(one)} ({_size(one)}{name} {_measured(one.gap)})" for one in told]
         if parts:
-            subject = "They" if said else f"These {comparisons[0].k} segments"
-            said.append(f"{subject} tell {what} {'; and '.join(parts)}.")
-    equal = [one for one in comparisons if one.standing == "equal parts"]
-    if equal:
-        said.append(
-            f"Beside as many equal parts by past spend ({equal[0].k}) they tell "
-            f"{', '.join(_beside_equal(one) for one in equal)}."
-        )
-    for one in comparisons:
-        if one.standing == "view" and one.finding == "worse":
-            what, name = _ASKED[one.question]
-            said.append(f"Groups by {one.other} alone tell {what} BETTER: {name} {_measured(one.gap)} for these.")
+            subject = "they" if said else f"these {told[0].k} segments"
+            purpose = "Made for taste, " if question == made_for == "mix" else ""
+            words = f"{purpose}{subject} tell {what} {'; and '.join(parts)}."
+            said.append(words[:1].upper() + words[1:])
+    ahead = [part for question in questions if (part := _ahead(comparisons, question))]
+    if ahead:
+        said.append(f"Groups by {'; by '.join(ahead)}.")
     if stable:
         weak, weakest = sum(one.value < STABLE for one in stable), min(one.value for one in stable)
-        said.append(
-            f"{weak} of {len(stable)} do not come back well in resampled data (weakest Jaccard {weakest:.2f})."
-            if weak
-            else f"All {len(stable)} come back in resampled data (weakest Jaccard {weakest:.2f})."
-        )
+        some = f"Of {len(stable)} segments {weak} {'does' if weak == 1 else 'do'} not come back well"
+        back = some if weak else f"All {len(stable)} come back"
+        said.append(f"{back} in resampled data (weakest Jaccard {weakest:.2f}).")
     return " ".join(said)
+
+
+def _chosen(comparisons: Sequence[Comparison], all_of_it: bool) -> list[Comparison]:
+    """Return the comparisons of one question that are told, each other method once."""
+    told: dict[str, Comparison] = {}
+    for standing in ("equal parts", "strongest", "finer"):
+        for one in comparisons:
+            if one.standing != standing or one.other in told:
+                continue
+            wanted = all_of_it and not (standing == "finer" and one.finding == "better")
+            if wanted or standing == "equal parts" or one.finding == "worse" or not (told or standing == "finer"):
+                told[one.other] = one
+    return list(told.values())
+
+
+def _ahead(comparisons: Sequence[Comparison], question: Question) -> str:
+    """Say which views tell more, with how much the one does that is furthest ahead; empty where none does."""
+    better = [one for one in comparisons if (one.question, one.standing, one.finding) == (question, "view", "worse")]
+    if not better:
+        return ""
+    best, *others = sorted(better, key=lambda one: one.gap.value)
+    what, name = _ASKED[question]
+    also = f"; also by {', '.join(one.other for one in others)}" if others else ""
+    return f"{best.other} tell {what} BETTER ({name} {_measured(best.gap)} for these{also})"
 
 
 def _beside(model: Judged, other: Judged, question: Question, standing: Standing, margin: float) -> Comparison:
@@ -92,20 +112,18 @@ def _beside(model: Judged, other: Judged, question: Question, standing: Standing
     )  # fmt: skip
 
 
-def _beside_equal(one: Comparison) -> str:
-    """Say how the model does beside as many equal parts, with the margin that was asked for."""
-    what, name = _ASKED[one.question]
+def _how(one: Comparison) -> str:
+    """Say how the model does beside another method, with the margin that was asked for."""
+    whom = f"{one.k} equal parts by past spend" if one.other == equal_parts(one.k) else one.other
     if one.finding == "not inferior":
-        how = f"not more than {one.margin:g} behind"
-    elif one.finding == "no different":
-        how = f"perhaps more than {one.margin:g} behind" if one.margin else "about as well"
-    else:
-        how = {"better": "better", "worse": "WORSE"}[one.finding]
-    return f"{what} {how} ({name} {_measured(one.gap)})"
+        how = "WORSE than" if one.gap.high < 0 else "about as well as"
+        return f"{how} {whom}, not more than {one.margin:g} behind"
+    return f"{_WORDS[one.finding]} {whom}{f', perhaps more than {one.margin:g} behind' if _open(one) else ''}"
 
 
-def _ahead_though_fine(one: Comparison) -> bool:
-    return one.standing == "finer" and one.finding != "better"
+def _open(one: Comparison) -> bool:
+    """Say whether a margin was asked for and may have been passed."""
+    return one.finding == "no different" and one.margin > 0
 
 
 def _figure(row: CardRow, question: Question) -> Estimate:
@@ -115,7 +133,7 @@ def _figure(row: CardRow, question: Question) -> Estimate:
 
 
 def _size(one: Comparison) -> str:
-    return f" ({one.other_k} groups)" if one.other_k != one.k else ""
+    return f"{one.other_k} groups; " if one.other_k != one.k else ""
 
 
 def _measured(gap: Estimate) -> str:

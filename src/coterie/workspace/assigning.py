@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from coterie.charts.numbers import MISSING
 from coterie.errors import ParameterError
 from coterie.features import batch, published
 from coterie.govern.privacy import shown, small
@@ -65,10 +66,10 @@ class Assignment:
 
     @property
     def told(self) -> tuple[str, ...]:
-        """The sizes as they may be told."""
+        """The sizes as they may be told; of a larger one that would tell a small one, nothing."""
         hidden = small(list(self.sizes), self.minimum_group)
         return tuple(
-            shown(size, self.minimum_group) if hide or size < self.minimum_group else f"{size:,}"
+            MISSING if hide and size >= self.minimum_group else shown(size, self.minimum_group)
             for size, hide in zip(self.sizes, hidden, strict=True)
         )
 
@@ -79,7 +80,7 @@ class Assignment:
             "model_id": self.model_id,
             "feature": self.feature,
             "as_of": self.as_of.isoformat() + "Z",
-            "people": self.people,
+            "people": None if self.people < self.minimum_group else self.people,
             "segments": [
                 {"segment": number, "name": name, "size": None if hide else size}
                 for number, (name, size, hide) in enumerate(zip(self.names, self.sizes, hidden, strict=True))

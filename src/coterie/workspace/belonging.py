@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from coterie.errors import IntegrityError, StoreError
 from coterie.ops.registry import MODELS
 
 if TYPE_CHECKING:
     from coterie.ops.registry import Registry
     from coterie.store.ports import Ledger
 
-Assigner = Callable[[Mapping[str, object]], int]
+Assigner = Callable[[Mapping[str, object]], int | None]
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,17 @@ class Belongings:
         self._models: dict[str, _Model | None] = {}
 
     def of(self, values: Mapping[str, object]) -> tuple[Belonging, ...]:
-        """Return the segments of a person with these features; of models that read others, none."""
+        """Return the segments of a person with these features.
+
+        Nothing is said of models that read other features, or refuse a person of whom they lack one (RFM, who never
+        ordered), nor of taste, which is told by what people bought.
+        """
         found = []
         for model in self._newest():
             if model is not None and all(name in values for name in model.reads):
                 segment = model.segment_of(values)
+                if segment is None:
+                    continue
                 name = model.names[segment] if segment < len(model.names) else ""
                 found.append(Belonging(model.model_id, segment, name))
         return tuple(found)
@@ -82,8 +89,9 @@ class Belongings:
         from coterie.workspace.recipes import METHODS  # brings scikit-learn, which a shop without models does without
 
         found = self.registry.get(name, model_id)
-        estimator = METHODS[found.kind].from_json(self.registry.load(found))
-        segment_of = getattr(estimator, "assigner", None)
-        if segment_of is None:
+        try:
+            estimator = METHODS[found.kind].from_json(self.registry.load(found))
+        except (IntegrityError, StoreError):  # damaged, or of another version: `segment` says so, a profile goes on
             return None
-        return _Model(model_id, estimator.reads, segment_of(), tuple(found.figures["names"]))
+        segment_of = estimator.assigner()
+        return segment_of and _Model(model_id, estimator.reads, segment_of, tuple(found.figures["names"]))

@@ -31,7 +31,7 @@ from coterie.segments.rfm import RFMSegments
 from coterie.segments.taste import TasteSegments
 from coterie.segments.tree import TreeNode
 from coterie.segments.validity import KEvidence, ReportCard
-from coterie.segments.view import VALUE, VIEWS
+from coterie.segments.view import VALUE, VIEWS, View
 from coterie.workspace.amounts import amounts, told_apart
 from coterie.workspace.recipes import Recipe
 
@@ -54,6 +54,7 @@ class Figures:
     card: ReportCard | None = None
     tree: tuple[TreeNode, ...] = ()
     edited: str = ""
+    items: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Fitting:
         How many segments; None lets the method choose.
     horizon_days
         How far the future looks that segments are judged by, and grown for.
+    by
+        What goods are told apart by, for taste; empty takes categories where the shop has them.
     """
 
     shop: Workspace
@@ -79,13 +82,15 @@ class Fitting:
     recipe: Recipe
     k: int | None
     horizon_days: int
+    by: str = ""
 
     def train(self, built: FeatureTable, progress: Progress) -> tuple[Segmenter, Figures]:
         """Fit a model, draw the tree of its people, and judge it."""
         estimator = self.fit(built.table, self.k, progress)
         figures = Figures(getattr(estimator, "evidence_", ()) if self.recipe.method != "goal" else ())
         figures.warning = getattr(estimator, "warning_", "")
-        figures.tree = self._tree(estimator, built.table)
+        figures.items = self.chosen
+        figures.tree = self.tree(estimator, built.table)
         figures.card = self.card(built, estimator, progress)
         return estimator, figures
 
@@ -105,14 +110,13 @@ class Fitting:
             return RFMSegments().fit(table)
         if method == "taste":
             return TasteSegments(k, minimum_size=least, progress=progress).fit(self._amounts(_moment(table)))
-        view = self.recipe.seen.on(table)
+        given = _arguments(self.recipe.seen, table)
         if method == "goal":
             past, spent = self._past(table)
             return GoalSegments(
-                k, columns=view.columns, log=True, title=f"Spend in the next {self.horizon_days} days",
+                k, columns=given["columns"], log=True, title=f"Spend in the next {self.horizon_days} days",
                 currency=self.shop.config.currency, minimum_size=least, progress=progress,
             ).fit(past, spent)  # fmt: skip
-        given: dict[str, Any] = {"columns": view.columns, "weights": view.weights, "orders": view.orders}
         if method == "ward":
             return WardSegments(k, **given, polish=True, minimum_size=least, progress=progress).fit(table)
         return KMeansSegments(k, **given, minimum_size=least, progress=progress).fit(table)
@@ -127,14 +131,22 @@ class Fitting:
         place = pc.index_in(table["person"], assigned["person"]).to_numpy()
         return table, assigned["segment"].to_numpy()[place]
 
-    def card(self, built: FeatureTable, estimator: Segmenter, progress: Progress) -> ReportCard | None:
-        """Judge the segments by the days after ``as_of``, or one horizon earlier where these have not come yet."""
+    def card(
+        self, built: FeatureTable, estimator: Segmenter, progress: Progress, *, edited: bool = False
+    ) -> ReportCard | None:
+        """Judge the segments by the days after ``as_of``, or one horizon earlier where these have not come yet.
+
+        Earlier, segments of the same kind and number are made of that day's features; of a goal, also their number is
+        chosen anew, as the outcomes of the days since chose it. What was edited by hand cannot be made again: None.
+        """
         horizon = timedelta(days=self.horizon_days)
         table, judged = built.table, estimator
         try:
             if observed_until(self.seen.warehouse) < built.as_of + horizon - timedelta(days=1):
+                if edited:
+                    return None
                 table = self._at(last_window(built.as_of, self.horizon_days).as_of, built.features)
-                judged = self.fit(table, getattr(estimator, "k_", None), minimum_size=1)
+                judged = self.fit(table, self.k if self.recipe.method == "goal" else estimator.k_, minimum_size=1)
             table, labels = self.told(judged, table)
             k = int(labels.max()) + 1
             spend, gone = self._outcomes(table)
@@ -148,6 +160,7 @@ class Fitting:
                 as_of=_moment(table),
                 horizon_days=self.horizon_days,
                 stability=self.stability(estimator, built),
+                made_for=self.recipe.made_for,
                 columns=[name for name in VALUE if name in table.column_names],
                 currency=self.shop.config.currency,
                 progress=progress,
@@ -158,40 +171,34 @@ class Fitting:
     def stability(self, estimator: Segmenter, built: FeatureTable) -> tuple[Estimate, ...]:
         """Say of each segment how well it comes back: of the segments shown, whenever their future is judged."""
         known: tuple[Estimate, ...] = getattr(estimator, "stability_", ())
-        if known:
+        if known or not estimator.comes_again:
             return known
-        try:
-            if isinstance(estimator, WardSegments):
-                return estimator.stability()
-            if isinstance(estimator, KMeansSegments):
-                return estimator.stability(built.table)
-            if isinstance(estimator, TasteSegments):
-                return estimator.stability(self._amounts(built.as_of))
-        except ParameterError:  # merged or split by hand, or read back without its people: no method finds them anew
-            pass
-        return ()
+        if isinstance(estimator, WardSegments):
+            return estimator.stability()
+        if isinstance(estimator, KMeansSegments):
+            return estimator.stability(built.table)
+        return estimator.stability(self._amounts(built.as_of)) if isinstance(estimator, TasteSegments) else ()
 
-    def _tree(self, estimator: Segmenter, table: pa.Table) -> tuple[TreeNode, ...]:
+    def tree(self, estimator: Segmenter, table: pa.Table) -> tuple[TreeNode, ...]:
         """Return the tree of the same people, its nodes marked with the segment that most of their people are in."""
         if isinstance(estimator, WardSegments):
             return estimator.tree()
         if not isinstance(estimator, KMeansSegments):
             return ()
-        view = self.recipe.seen.on(table)
-        tree = WardSegments(int(estimator.k_), columns=view.columns, weights=view.weights, orders=view.orders).fit(
-            table
-        )
-        return tree.tree(labels=estimator.labels_)
+        tree = WardSegments(int(estimator.k_), **_arguments(self.recipe.seen, table)).fit(table)
+        return tree.tree(labels=estimator.predict(table))
 
     def _views(self, table: pa.Table, k: int) -> dict[str, Ints]:
-        """Group the same people by each view of them that the shop has data for, into as many segments."""
-        found = {}
+        """Group the same people by every other view of them that the shop has data for, into as many segments."""
+        found: dict[str, Ints] = {}
+        told = [set(self.recipe.seen.on(table).columns)] if self.recipe.method == "kmeans" else []
         for view in VIEWS.values():
             with suppress(DataError):
-                on = view.on(table)
-                given: dict[str, Any] = {"columns": on.columns, "weights": on.weights, "orders": on.orders}
-                found[view.title] = KMeansSegments(k, **given).fit(table).labels_
-        return found if len(found) > 1 else {}  # a shop that knows only what people buy has nothing to set beside it
+                given = _arguments(view, table)
+                if set(given["columns"]) not in told:  # of a shop that knows only purchases, two views may be one
+                    told.append(set(given["columns"]))
+                    found[view.title] = KMeansSegments(k, **given).fit(table).labels_
+        return found
 
     def _past(self, table: pa.Table) -> tuple[pa.Table, Floats]:
         """Return people one horizon before a table, and what they spent since, in whole units of the currency."""
@@ -218,6 +225,13 @@ class Fitting:
         """By what the shop can tell goods apart (``department``, ``category`` …), the coarsest first."""
         return told_apart(self.seen)
 
+    @property
+    def chosen(self) -> str:
+        """By what goods are told apart for taste; empty for other methods, and where the shop knows no goods."""
+        if self.recipe.method != "taste" or not self.items:
+            return ""
+        return self.by or (TASTE if TASTE in self.items else self.items[0])
+
     def _mix(self, moment: datetime) -> pa.Table | None:
         """Return what people buy in the horizon after a moment; None where the shop does not know its goods."""
         if not self.items:
@@ -234,14 +248,19 @@ class Fitting:
                 "segment: the shop does not know which goods its orders are of.",
                 hint="map product_id in the source's mapping, and a file of products with department or category.",
             )
-        by = TASTE if TASTE in self.items else self.items[0]
-        return amounts(self.shop, self.seen, moment, by=by)
+        return amounts(self.shop, self.seen, moment, by=self.chosen)
 
     def _at(self, moment: datetime, features: Sequence[Declared]) -> pa.Table:
         return self.shop.tabulate(self.seen, moment, features, SILENT).table
 
     def _features(self) -> tuple[Declared, ...]:
         return self.shop.declared(self.seen, COLUMNS)
+
+
+def _arguments(view: View, table: pa.Table) -> dict[str, Any]:
+    """Return what an estimator is told of a view of people."""
+    on = view.on(table)
+    return {"columns": on.columns, "weights": on.weights, "orders": on.orders}
 
 
 def _moment(table: pa.Table) -> datetime:

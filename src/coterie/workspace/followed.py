@@ -168,7 +168,7 @@ class Following:
             "values": [
                 None if size is None else value for size, value in zip(sizes, moment.values or sizes, strict=True)
             ] if moment.values else [],
-            "drift_of_sizes": asdict(moment.shares),
+            "drift_of_sizes": _coarse(moment.shares) if None in sizes else asdict(moment.shares),
             "drift_of_features": [asdict(one) for one in moment.features],
         }  # fmt: skip
 
@@ -195,11 +195,14 @@ class Following:
         }
 
     def _remade(self, made: Remade) -> dict[str, Any]:
+        sizes = self.told(made.sizes)
         body: dict[str, Any] = {
             "as_of": _stamp(made.as_of),
-            "sizes": list(self.told(made.sizes)),
+            "sizes": list(sizes),
             "continues": list(made.alignment.mapping),
-            "jaccard": list(made.alignment.jaccard),
+            "jaccard": [_plain(one) for one in made.alignment.jaccard]
+            if None in sizes
+            else list(made.alignment.jaccard),
             "agreement": made.alignment.agreement,
             "stayed": made.stayed and asdict(made.stayed),
             "stayed_unaligned": made.unaligned and asdict(made.unaligned),
@@ -237,6 +240,15 @@ class Following:
             self.review,
             self.config.minimum_group,
         )
+
+
+def _coarse(drift: Drift) -> dict[str, Any]:
+    """Return the drift of sizes of which some are withheld: in full, it would be an equation for them."""
+    return {name: _plain(value) if isinstance(value, float) else value for name, value in asdict(drift).items()}
+
+
+def _plain(value: float) -> float:
+    return round(value, 1)
 
 
 def _stamp(moment: datetime) -> str:

@@ -72,8 +72,7 @@ def follow(
         raise ParameterError(
             "follow: a margin needs distances, which these segments do not have.", hint="leave it out."
         )
-    seen = shop.facts(Purpose.SEGMENTATION)
-    fitting = Fitting(shop, seen, recipe, None, 1)
+    fitting = Fitting(shop, seen, recipe, None, 1, by=found.figures.get("items", ""))
     moments = _moments(shop, seen, dates, every, since, until, found.as_of)
     names = _names(estimator, tuple(found.figures.get("names", ())))
     k = len(names)

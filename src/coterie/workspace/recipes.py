@@ -11,6 +11,7 @@ from coterie.segments.hierarchy import WardSegments
 from coterie.segments.people import Segmentation as Segmenter
 from coterie.segments.rfm import RFMSegments
 from coterie.segments.taste import TasteSegments
+from coterie.segments.validity import Question
 from coterie.segments.view import VIEWS, View
 
 METHODS: dict[str, type[Segmenter]] = {
@@ -65,6 +66,11 @@ class Recipe:
     def seen(self) -> View:
         """The view's columns and weights."""
         return VIEWS[self.view]
+
+    @property
+    def made_for(self) -> Question:
+        """The question that the segments are to answer, with which a verdict on them leads."""
+        return "mix" if self.method == "taste" else "spend"
 
     @property
     def model(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from coterie.segments.taste import Liking
 from coterie.segments.tree import TreeNode
 from coterie.segments.validity import KEvidence, ReportCard
 from coterie.workspace.results import FeatureTable, write_whole
+from coterie.workspace.withheld import Withheld
 
 
 @dataclass(frozen=True)
@@ -169,29 +170,24 @@ class Segmentation:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the members, as JSON values; what is told of too small a segment is only its name."""
-        segments = []
-        for segment, hide in zip(self.segments, self.hidden, strict=True):
-            body = asdict(segment)
-            if hide:
-                body = dict.fromkeys(body) | {"segment": segment.segment, "name": segment.name}
-            segments.append(body)
+        """Return everything but the members, as JSON values; what may not be told of a small group is None."""
+        small_groups = Withheld(self.segments, self.config.minimum_group)
         body = {
             "shop": self.config.name,
             "method": self.method,
             "warning": self.warning,
             "model_id": self.model_id,
             "as_of": self.as_of.isoformat() + "Z",
-            "people": self.people,
+            "people": None if self.people < self.config.minimum_group else self.people,
             "currency": self.config.currency,
             "edited": self.edited,
-            "segments": segments,
-            "goal": asdict(self.goal) if self.goal else None,
-            "relations": asdict(self.relations) if self.relations else None,
-            "tree": [asdict(node) for node in self.tree],
-            "card": asdict(self.card) if self.card else None,
-            "evidence": [asdict(item) for item in self.evidence],
-            "features": self.built.to_json(),
+            "segments": [small_groups.segment(one) for one in self.segments],
+            "goal": small_groups.goal(self.goal),
+            "relations": small_groups.relations(self.relations),
+            "tree": small_groups.tree(self.tree),
+            "card": small_groups.card(self.card),
+            "evidence": small_groups.evidence(self.evidence),
+            "features": self.built.to_json() | {"refused": list(self.left_out)},
             "reused": list(self.reused),
         }
         # NaN is no JSON: a figure that is not known is null

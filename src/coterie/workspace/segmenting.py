@@ -19,7 +19,8 @@ from coterie.features.matrix import Matrix
 from coterie.progress import SILENT, Progress
 from coterie.report.segments import Goal
 from coterie.schema import Purpose
-from coterie.segments.description import SegmentDescription, describe
+from coterie.segments.description import SegmentDescription, describe, trend
+from coterie.segments.fairness import GROUNDS
 from coterie.segments.goal import GoalSegments
 from coterie.segments.hierarchy import WardSegments
 from coterie.segments.people import Ints
@@ -30,7 +31,7 @@ from coterie.segments.relations import relations
 from coterie.segments.rfm import RFMSegments
 from coterie.segments.surrogate import surrogate
 from coterie.segments.taste import TasteSegments
-from coterie.segments.view import DEMOGRAPHICS, VALUE
+from coterie.segments.view import VALUE
 from coterie.store.ports import Commit
 from coterie.workspace.assigning import keep, load
 from coterie.workspace.fitting import COLUMNS, Figures, Fitting
@@ -90,12 +91,13 @@ def segment(
     built = shop.tabulate(seen, as_of, COLUMNS, progress, whole=False)
     reused = [f"features of {built.table.num_rows:,} people"] if built.reused else []
     fitting = Fitting(shop, seen, recipe, k, horizon_days)
-    inputs = _fingerprint(built.snapshot, recipe.method, recipe.view, k, horizon_days)
+    inputs = _fingerprint(built.snapshot, recipe.method, recipe.view, k, horizon_days, fitting.chosen)
     found = shop.registry.get(recipe.model, model) if model else shop.registry.latest(recipe.model, inputs=inputs)
     if found is None:
         estimator, figures = fitting.train(built, progress)
     else:
         estimator, figures = load(shop, found, recipe.method), msgspec.convert(dict(found.figures), Figures)
+        fitting = replace(fitting, by=figures.items)
         reused.append(f"model {found.model_id} with its report card")
         if edits.words:
             estimator, figures = _edited(fitting, built, estimator, figures, edits)
@@ -103,6 +105,8 @@ def segment(
             found = None
     table, labels = fitting.told(estimator, built.table)
     described = _described(shop, estimator, table, labels, built)
+    if found is not None and found.as_of < built.as_of:
+        described = _since(fitting, estimator, described, built, found.as_of)
     if found is None:
         figures.names = _names(estimator, described)
         if edits.words:
@@ -171,8 +175,10 @@ def _edited(
         made = made.merge(*edits.merge)
     if edits.split is not None:
         made = made.split(made.renumbered_[edits.split] if edits.merge else edits.split, built.table)
-    words = "; ".join(filter(None, [figures.edited, edits.words]))
-    return made, Figures((), "", card=fitting.card(built, made, SILENT), edited=words)
+    before = "" if edits.cut is not None else figures.edited  # a cut starts from the tree, whatever was done to it
+    words = "; ".join(filter(None, [before, edits.words]))
+    card, tree = fitting.card(built, made, SILENT, edited=True), fitting.tree(made, built.table)
+    return made, Figures(card=card, tree=tree, edited=words)
 
 
 def _names(estimator: Segmenter, described: Sequence[SegmentDescription]) -> tuple[str, ...]:
@@ -199,9 +205,10 @@ def _described(
                 table, labels, columns=plain, currency=shop.config.currency, minimum_size=shop.config.minimum_group
             )
         }
-    traits = [name for name in DEMOGRAPHICS if name in table.column_names]
+    traits = [name for name in GROUNDS if name in table.column_names]
     described = describe(
         table, labels, told,
+        seen=estimator.reads,
         currency=shop.config.currency,
         matrix=getattr(estimator, "matrix_", None),
         rules=rules,
@@ -225,6 +232,19 @@ def _goal(shop: Workspace, estimator: Segmenter) -> Goal | None:
         estimator.title, estimator.measure_, estimator.score_, estimator.sentences_,
         tuple(float(mean * cents) for mean in estimator.means_), "money",
     )  # fmt: skip
+
+
+def _since(
+    fitting: Fitting, estimator: Segmenter, described: tuple[SegmentDescription, ...], built: FeatureTable,
+    moment: datetime,
+) -> tuple[SegmentDescription, ...]:  # fmt: skip
+    """Say how the segments changed since their model was made."""
+    earlier = fitting.shop.tabulate(fitting.seen, moment, built.features, SILENT)
+    table, labels = fitting.told(estimator, earlier.table)
+    then = {one.segment: one for one in describe(table, labels, currency=fitting.shop.config.currency)}
+    return tuple(
+        replace(one, trend=trend(one, then[one.segment], moment)) if one.segment in then else one for one in described
+    )
 
 
 def _matrix(estimator: Segmenter, table: pa.Table) -> Matrix:
