@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from coterie.errors import ParameterError, TooFewPeopleError
 from coterie.evaluation.intervals import Estimate
 from coterie.progress import SILENT, Progress
-from coterie.segments.leaves import apart, figures, from_groups, from_pairs, group_means, polished, spread
+from coterie.segments.leaves import apart, figures, from_groups, from_pairs, gathered, group_means, polished, spread
 from coterie.segments.linkage import topmost
 from coterie.segments.microclusters import COUNT, drawn, means
 from coterie.segments.people import Floats, Ints, Scaled, check_count, check_distinct, check_told, need, read
@@ -51,6 +51,8 @@ class WardSegments(PrototypeSegments):
     polish
         Move the borders between segments by k-means, over leaves, from the cut: tighter segments that are no branches
         of the tree. A person then belongs to the nearest segment's centre.
+    leaf_size
+        People that a leaf of the tree has at least: what ``to_json`` tells then describes no smaller group of people.
     candidates
         The numbers of segments to weigh up when ``k`` is None.
     minimum_size
@@ -113,6 +115,7 @@ class WardSegments(PrototypeSegments):
         orders: Mapping[str, Sequence[str] | None] | None = None,
         value: str | None = None,
         polish: bool = False,
+        leaf_size: int = 1,
         candidates: Sequence[int] = tuple(range(2, 11)),
         minimum_size: int = 50,
         resamples: int = 30,
@@ -126,6 +129,7 @@ class WardSegments(PrototypeSegments):
         self.orders = orders
         self.value = value
         self.polish = polish
+        self.leaf_size = leaf_size
         self.candidates = candidates
         self.minimum_size = minimum_size
         self.resamples = resamples
@@ -142,7 +146,7 @@ class WardSegments(PrototypeSegments):
         ParameterError, MissingColumnError
             A parameter is not allowed, or a chosen column is not there.
         """
-        for name, least in (("minimum_size", 1), ("resamples", 2), ("seed", 0)):
+        for name, least in (("minimum_size", 1), ("resamples", 2), ("seed", 0), ("leaf_size", 1)):
             check_count(self, name, getattr(self, name), least)
         if self.k is not None:
             check_count(self, "k", self.k, 2)
@@ -268,7 +272,7 @@ class WardSegments(PrototypeSegments):
     def to_json(self) -> dict[str, Any]:
         """Return what fit learnt as plain JSON values: scaling and tree, but no people; ``from_json`` reads it back.
 
-        A leaf of one person, whom nobody is like, still says what that person is like: see ``SegmentTree.fewest``.
+        With a ``leaf_size`` of 1, a leaf of one person, whom nobody is like, still says what that person is like.
         """
         body = super().to_json()
         if not self.polish:  # its prototypes are the leaves
@@ -277,6 +281,7 @@ class WardSegments(PrototypeSegments):
             **body,
             "tree": self.tree_.to_json(),
             "polish": self.polish,
+            "leaf_size": int(self.leaf_size),
             "method": self.method_,
             "within": self._within,
         }
@@ -287,7 +292,9 @@ class WardSegments(PrototypeSegments):
         cls._checked(body, "tree", "polish", "method", "within")
         tree = SegmentTree.from_json(body["tree"])
         model = cls._restored(
-            {"prototypes": tree.centres, "weights": tree.weights, **body}, polish=bool(body["polish"])
+            {"prototypes": tree.centres, "weights": tree.weights, **body},
+            polish=bool(body["polish"]),
+            leaf_size=body.get("leaf_size", 1),
         )
         model.set_params(k=model.k_)
         model.tree_, model.method_, model._within = tree, body["method"], body["within"]
@@ -301,6 +308,9 @@ class WardSegments(PrototypeSegments):
         else:
             grown = from_groups(X, COUNT, self.seed, self.progress)
         self._of_leaf, self.method_, leaves = grown.of_person, grown.method, len(grown.weights)
+        if self.leaf_size > 1:
+            grown = gathered(grown, X, self.leaf_size)
+            self._of_leaf, self.method_, leaves = grown.of_person, grown.method, len(grown.weights)
         value = means(worth[:, None], self._of_leaf, leaves)[:, 0]
         named = figures(data, grown.order, self._of_leaf, leaves)
         self.tree_ = SegmentTree(grown.centres, grown.weights, value, grown.linkage, *named)

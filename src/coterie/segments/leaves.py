@@ -78,6 +78,32 @@ def from_groups(X: Scaled, count: int, seed: int, progress: Progress) -> Grown:
     return Grown(centres, of_person, weights, weighted_ward(centres, weights), small.order, method)
 
 
+def gathered(grown: Grown, X: Scaled, least: int) -> Grown:
+    """Return the tree in which no leaf has fewer people: each such one joins the leaf that Ward would join it to first.
+
+    What is kept of a model then describes no smaller group. The tree above is grown anew, over the leaves.
+    """
+    centres, weights = grown.centres.astype(np.float64), grown.weights.copy()
+    into = np.arange(len(weights))
+    while (weights > 0).sum() > 1 and weights[weights > 0].min() < least:
+        small = int(np.where(weights > 0, weights, np.inf).argmin())
+        cost = weights * weights[small] / (weights + weights[small])
+        cost *= np.square(centres - centres[small]).sum(axis=1)
+        cost[(weights == 0) | (np.arange(len(cost)) == small)] = np.inf
+        other = int(cost.argmin())
+        both = weights[other] + weights[small]
+        centres[other] = (weights[other] * centres[other] + weights[small] * centres[small]) / both
+        weights[other], weights[small] = both, 0.0
+        into[into == small] = other
+    if (into == np.arange(len(into))).all():
+        return grown
+    of_person = np.unique(into, return_inverse=True)[1].astype(np.int32)[grown.of_person]
+    weights = np.bincount(of_person).astype(np.float64)
+    middles = means(X, of_person, len(weights)).astype(np.float32)
+    method = f"{grown.method}, gathered into leaves of {least:,} at least"
+    return Grown(middles, of_person, weights, weighted_ward(middles, weights), grown.order, method)
+
+
 def group_means(points: npt.NDArray[Any], weights: Floats, owners: Ints) -> Floats:
     """Return the mean of each group of weighted points: float64 of shape (groups, columns)."""
     sums = [np.bincount(owners, weights=weights * column) for column in points.T]

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from coterie.workspace.shop import Workspace
 
 TASTE = "category"  # what taste is made of where the shop has it: it holds better than departments (bench/taste.py)
+LEAF = 5  # people in a leaf of a tree that is kept: a model describes no single person, who may want to be forgotten
 COLUMNS = tuple(dict.fromkeys(name for view in VIEWS.values() for name in view.columns))
 
 
@@ -118,7 +119,9 @@ class Fitting:
                 currency=self.shop.config.currency, minimum_size=least, progress=progress,
             ).fit(past, spent)  # fmt: skip
         if method == "ward":
-            return WardSegments(k, **given, polish=True, minimum_size=least, progress=progress).fit(table)
+            return WardSegments(k, **given, polish=True, leaf_size=LEAF, minimum_size=least, progress=progress).fit(
+                table
+            )
         return KMeansSegments(k, **given, minimum_size=least, progress=progress).fit(table)
 
     def told(self, estimator: Segmenter, table: pa.Table) -> tuple[pa.Table, Ints]:
