@@ -95,6 +95,8 @@ def test_segments_are_merged_and_split_by_hand(shop: Workspace) -> None:
     assert once_more.members.equals(split.members)
     with pytest.raises(ParameterError, match="only a model that is there"):
         shop.segment(MIDDLE, merge=(0, 1))
+    with pytest.raises(ParameterError, match="merged and split at once"):
+        shop.segment(MIDDLE, model="latest", merge=(0, 1), split=1)
     with pytest.raises(ParameterError, match="rfm cannot be merged"):
         shop.segment(MIDDLE, method="rfm", model="latest", merge=(0, 1))
 

@@ -156,6 +156,10 @@ def _check(recipe: Recipe, k: int | None, horizon_days: int, model: str | None, 
         raise ParameterError.of("segment", "horizon_days", horizon_days, "at least 1")
     if edits.words and model is None:
         raise ParameterError("segment: only a model that is there can be edited.", hint="name it, or 'latest'.")
+    if edits.split in edits.merge:
+        raise ParameterError(
+            f"segment: segment {edits.split} is to be merged and split at once.", hint="do one after the other."
+        )
     if edits.words and recipe.method not in ("kmeans", "ward"):
         raise ParameterError(
             f"segment: segments of {recipe.method} cannot be merged or split.", hint="use kmeans or ward."
