@@ -170,11 +170,11 @@ class KMeansSegments(PrototypeSegments):
                 centres = settled(people, started(people, self.k, n_init=self.n_init, seed=self.seed))
             first, labels = _ranked(people, centres, worth)
         centres = centres[first]
-        size, total = (
-            np.bincount(labels, weights=each, minlength=len(centres)) for each in (None, np.nan_to_num(worth))
-        )
         check_told(labels, len(centres))
-        self._learnt(matrix, centres, np.arange(len(centres)), size.astype(float), total / np.maximum(size, 1), by)
+        size = np.bincount(labels)
+        parts = np.nan_to_num(worth) / size[labels]  # a sum might be too large for a float
+        mean = np.asarray(np.bincount(labels, weights=parts), dtype=np.float64)
+        self._learnt(matrix, centres, np.arange(len(centres)), size.astype(float), mean, by)
         self.inertia_ = inertia(people, centres, labels)
         self.labels_ = np.empty(count, dtype=np.int64)
         self.labels_[order] = labels

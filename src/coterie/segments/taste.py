@@ -320,6 +320,8 @@ class TasteSegments(Segmentation):
         elif self.weighting == "root":
             amounts.data = np.sqrt(amounts.data)
         weighed = (amounts @ sp.diags(self.rarity_)).tocsr()
+        most = weighed.max(axis=1).toarray().ravel()  # first, as squares of what is tiny are 0
+        weighed = (sp.diags(1 / np.maximum(most, np.finfo(np.float64).tiny)) @ weighed).tocsr()
         length = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel())
         return (sp.diags(1 / length) @ weighed).tocsr().astype(np.float32)
 
