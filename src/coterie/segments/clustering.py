@@ -23,6 +23,7 @@ from coterie.segments.people import (
     check_told,
     distinct,
     fixed_order,
+    mean_worth,
     nearest,
     need,
     read,
@@ -171,9 +172,7 @@ class KMeansSegments(PrototypeSegments):
             first, labels = _ranked(people, centres, worth)
         centres = centres[first]
         check_told(labels, len(centres))
-        size = np.bincount(labels)
-        parts = np.nan_to_num(worth) / size[labels]  # a sum might be too large for a float
-        mean = np.asarray(np.bincount(labels, weights=parts), dtype=np.float64)
+        size, mean = np.bincount(labels), mean_worth(labels, worth, len(centres))
         self._learnt(matrix, centres, np.arange(len(centres)), size.astype(float), mean, by)
         self.inertia_ = inertia(people, centres, labels)
         self.labels_ = np.empty(count, dtype=np.int64)

@@ -109,11 +109,16 @@ def one_order(data: nw.DataFrame[Any], columns: tuple[str, ...]) -> tuple[nw.Dat
     return ordered.drop(_ROW), ordered.get_column(_ROW).to_numpy().astype(np.int64)
 
 
+def mean_worth(labels: Ints, worth: Floats, count: int) -> Floats:
+    """Return the mean worth of each group, 0 where nobody is; a sum first might be too large for a float."""
+    size = np.maximum(np.bincount(labels, minlength=count), 1)
+    parts = np.nan_to_num(worth) / size[labels]
+    return np.asarray(np.bincount(labels, weights=parts, minlength=count), dtype=np.float64)
+
+
 def by_value(labels: Ints, worth: Floats, count: int) -> Ints:
     """Return the new id of each old one: 0 for the group of the highest mean worth; the larger one at a tie."""
-    worth = np.nan_to_num(worth)
-    size = np.bincount(labels, minlength=count)
-    mean = np.bincount(labels, weights=worth, minlength=count) / np.maximum(size, 1)
+    size, mean = np.bincount(labels, minlength=count), mean_worth(labels, worth, count)
     ids = np.empty(count, dtype=np.int64)
     with np.errstate(over="ignore"):  # what is too large to be rounded is first, or last, all the same
         ids[np.lexsort((np.arange(count), -size, -np.round(mean, 9)))] = np.arange(count)

@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from coterie.segments.clustering import KMeansSegments, inertia
-from coterie.segments.people import Segmentation, by_value, fixed_order, nearest, read
+from coterie.segments.people import Segmentation, by_value, fixed_order, mean_worth, nearest, read
 from coterie.segments.prototypes import valued
 from coterie.segments.rfm import RFMSegments
 
@@ -62,7 +62,7 @@ def renew(model: Segmentation, frame: Any, *, slack: float = SLACK) -> Segmentat
     ids = by_value(labels, worth[order], k)
     centres, labels = centres[np.argsort(ids)], ids[labels]
     held = np.bincount(labels, minlength=k)
-    means = np.bincount(labels, weights=np.nan_to_num(worth[order]), minlength=k) / np.maximum(held, 1)
+    means = mean_worth(labels, worth[order], k)
     fresh._learnt(fresh.matrix_, centres, np.arange(k), held.astype(np.float64), means, by)
     fresh.inertia_ = total
     fresh.labels_ = np.empty(len(X), dtype=np.int64)

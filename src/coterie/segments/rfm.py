@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from coterie.errors import NoVariationError, ParameterError, TooFewPeopleError
 from coterie.features.matrix import KEYS
-from coterie.segments.people import Floats, Ints, Segmentation, by_value, check_count, numbers, read
+from coterie.segments.people import Floats, Ints, Segmentation, by_value, check_count, mean_worth, numbers, read
 
 NAMES = (
     "Champions",
@@ -147,8 +147,7 @@ class RFMSegments(Segmentation):
         self.k_ = int(present.sum())
         self.labels_ = self._ids[cells]
         rising = np.argsort(columns[2], kind="stable")  # so that sums do not depend on the order of rows
-        spent = np.bincount(self.labels_[rising], weights=columns[2][rising])
-        self.worth_ = spent / np.bincount(self.labels_)
+        self.worth_ = mean_worth(self.labels_[rising], columns[2][rising], self.k_)
         return self
 
     def scores(self, frame: Any) -> Ints:
