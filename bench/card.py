@@ -49,7 +49,7 @@ def coterie(path: Path) -> dict[str, float]:
 
     import pyarrow as pa
 
-    from coterie.segments.judging import report_card
+    from coterie.segments.evidence.judging import report_card
 
     table, labels, spend, gone = made(path)
     random = np.random.default_rng(2)

@@ -189,7 +189,7 @@ def report(
     from coterie.evaluation.intervals import interval
     from coterie.evaluation.metrics import r2_of_groups
     from coterie.features.matrix import Matrix
-    from coterie.segments.judge import Judge, future_mix
+    from coterie.segments.evidence.judge import Judge, future_mix
 
     # People's keys are random in each shop: folds and resamples follow what is known of people instead.
     order = pc.sort_indices(known.table, sort_keys=[(name, "ascending") for name in columns])

@@ -49,7 +49,7 @@ def stayed(before: Any, old: Any, after: Any, new: Any) -> float:
     """Return the share of people in both tables who are in the same segment."""
     import pyarrow as pa
 
-    from coterie.segments.migration import migration
+    from coterie.segments.time.migration import migration
 
     sides = (
         pa.table({"person": people["person"], "segment": labels}) for people, labels in ((before, old), (after, new))
@@ -60,9 +60,9 @@ def stayed(before: Any, old: Any, after: Any, new: Any) -> float:
 def follow(months: list[Any], k: int) -> dict[str, list[float]]:
     """Return, by way of following, the share who keep their segment from each month to the next."""
     import coterie
-    from coterie.segments.alignment import align, hysteresis
-    from coterie.segments.redefinition import tell_apart
-    from coterie.segments.renewal import renew
+    from coterie.segments.time.alignment import align, hysteresis
+    from coterie.segments.time.redefinition import tell_apart
+    from coterie.segments.time.renewal import renew
     from coterie.segments.view import VALUE, VALUE_WEIGHTS
 
     def made(table: Any) -> Any:

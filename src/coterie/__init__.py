@@ -29,7 +29,7 @@ _HOMES = {
     "WardSegments": "coterie.segments.hierarchy",
     "Window": "coterie.features.feature",
     "Workspace": "coterie.workspace",
-    "check_segmenter": "coterie.segments.checks",
+    "check_segmenter": "coterie.segments.contract.checks",
     "open": "coterie.workspace",
     "restore": "coterie.workspace",
     "surrogate": "coterie.segments.surrogate",
@@ -67,8 +67,8 @@ if TYPE_CHECKING:
     from coterie.features.feature import Feature, Window
     from coterie.features.matrix import Matrix
     from coterie.features.outcome import Outcome
-    from coterie.segments.checks import check_segmenter
     from coterie.segments.clustering import KMeansSegments
+    from coterie.segments.contract.checks import check_segmenter
     from coterie.segments.goal import GoalSegments
     from coterie.segments.hierarchy import WardSegments
     from coterie.segments.rfm import RFMSegments

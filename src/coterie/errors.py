@@ -15,7 +15,8 @@
     │   ├── CurrencyError                     unlike currencies would be added up
     │   ├── EmptyShopError                    there is nothing to work on
     │   ├── TooFewPeopleError                 there are fewer people than the method needs
-    │   └── NoVariationError                  all people look the same
+    │   ├── NoVariationError                  all people look the same
+    │   └── ConvergenceError                  a fit finds no maximum, for a reason that lies in the data
     ├── GateRefusedError             exit 4   governance says no
     └── StoreError                   exit 1   the shop's folder
         ├── ShopNotFoundError
@@ -189,6 +190,18 @@ class NoVariationError(DataError, ValueError):
     """All people look the same, so there is nothing to tell apart."""
 
     code = "no_variation"
+
+
+class ConvergenceError(DataError):
+    """A fit finds no maximum, for a reason that lies in the data, such as that nobody came back."""
+
+    code = "convergence"
+
+    @classmethod
+    def of(cls, model: object, why: str, *, hint: str | None = None) -> ConvergenceError:
+        """Say which model could not be fitted, and what in the data is the reason."""
+        name = model if isinstance(model, str) else type(model).__name__
+        return cls(f"{name} could not be fitted: {why}.", hint=hint)
 
 
 class GateRefusedError(CoterieError):

@@ -11,14 +11,14 @@ import pytest
 
 from coterie.errors import NotFittedError, TooFewPeopleError
 from coterie.segments import hierarchy
-from coterie.segments.checks import LAWS, check_segmenter, checks
 from coterie.segments.clustering import KMeansSegments
+from coterie.segments.contract.checks import LAWS, check_segmenter, checks
+from coterie.segments.contract.trial import made_up_people
 from coterie.segments.goal import GoalSegments
 from coterie.segments.hierarchy import WardSegments
 from coterie.segments.people import Segmentation, numbers, read
 from coterie.segments.rfm import RFMSegments
 from coterie.segments.taste import TasteSegments
-from coterie.segments.trial import made_up_people
 
 
 class Parts(Segmentation):

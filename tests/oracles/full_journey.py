@@ -11,14 +11,14 @@ import pyarrow as pa
 
 from coterie.evaluation.intervals import Estimate
 from coterie.report.segments import Goal, SegmentReport
-from coterie.segments.description import SegmentDescription, Trend
-from coterie.segments.exemplars import Exemplar, Figure
-from coterie.segments.fairness import Note
-from coterie.segments.migration import Migration, migration
+from coterie.segments.evidence.validity import CardRow, Comparison, ReportCard
 from coterie.segments.relations import Relations
 from coterie.segments.surrogate import Surrogate
 from coterie.segments.taste import Liking
-from coterie.segments.validity import CardRow, Comparison, ReportCard
+from coterie.segments.time.migration import Migration, migration
+from coterie.segments.words.description import SegmentDescription, Trend
+from coterie.segments.words.exemplars import Exemplar, Figure
+from coterie.segments.words.fairness import Note
 from oracles.journey import FOUND, PEOPLE, card, journey, segment
 
 

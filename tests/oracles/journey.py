@@ -10,10 +10,10 @@ import numpy as np
 from coterie.evaluation.intervals import Estimate
 from coterie.report.quality import FileFate, QualityView, Reason
 from coterie.report.segments import SegmentReport
-from coterie.segments.description import SegmentDescription, Trait
+from coterie.segments.evidence.validity import CardRow, KEvidence, ReportCard
 from coterie.segments.projection import Projection
 from coterie.segments.tree import TreeNode
-from coterie.segments.validity import CardRow, KEvidence, ReportCard
+from coterie.segments.words.description import SegmentDescription, Trait
 
 AS_OF = datetime(2017, 10, 1)
 PEOPLE, SPENT = 2446, 339930867

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from coterie.report.segments import SegmentReport
-from coterie.segments.description import SegmentDescription
+from coterie.segments.words.description import SegmentDescription
 from oracles.full_journey import everything, whole
 from oracles.journey import journey, segment
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coterie.report.segments import SegmentReport, render
-from coterie.segments.description import SegmentDescription
 from coterie.segments.disclosure import Disclosure
 from coterie.segments.projection import Projection
 from coterie.segments.tree import TreeNode
+from coterie.segments.words.description import SegmentDescription
 
 Report = Callable[..., SegmentReport]
 Described = Callable[..., SegmentDescription]

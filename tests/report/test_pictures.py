@@ -12,7 +12,7 @@ import pytest
 from coterie.errors import ParameterError, StoreError
 from coterie.report.pictures import FORMATS, figures_of, write_figures
 from coterie.report.segments import SegmentReport
-from coterie.segments.description import SegmentDescription
+from coterie.segments.words.description import SegmentDescription
 
 Report = Callable[..., SegmentReport]
 Described = Callable[..., SegmentDescription]

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pytest
 
 from coterie.report.segments import SegmentReport, render
-from coterie.segments.description import SegmentDescription
-from coterie.segments.migration import migration
 from coterie.segments.relations import Relations
+from coterie.segments.time.migration import migration
 from coterie.segments.tree import TreeNode
+from coterie.segments.words.description import SegmentDescription
 
 Report = Callable[..., SegmentReport]
 Described = Callable[..., SegmentDescription]

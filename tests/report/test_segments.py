@@ -16,7 +16,7 @@ import pytest
 from coterie.errors import ParameterError
 from coterie.report.figures import telling
 from coterie.report.segments import SegmentReport, picture, render
-from coterie.segments.description import SegmentDescription
+from coterie.segments.words.description import SegmentDescription
 
 Report = Callable[..., SegmentReport]
 Described = Callable[..., SegmentDescription]

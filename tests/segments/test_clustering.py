@@ -9,9 +9,9 @@ from coterie.errors import NoVariationError, ParameterError, TooFewPeopleError
 from coterie.evaluation.metrics import r2_of_groups
 from coterie.features.catalog import CATALOG
 from coterie.segments.clustering import KMeansSegments
+from coterie.segments.evidence.validity import STABLE
 from coterie.segments.lloyd import STARTED
 from coterie.segments.people import read
-from coterie.segments.validity import STABLE
 from coterie.segments.view import VALUE, VALUE_WEIGHTS
 
 COLUMNS = ("recency_days", "orders", "spend")

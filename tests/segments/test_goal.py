@@ -12,7 +12,7 @@ import pytest
 from coterie.errors import MissingColumnError, NoVariationError, ParameterError, TooFewPeopleError
 from coterie.evaluation.metrics import r2_of_groups
 from coterie.evaluation.splits import folds
-from coterie.segments.checks import checks
+from coterie.segments.contract.checks import checks
 from coterie.segments.goal import GoalSegments
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from coterie.segments.hierarchy import WardSegments
-from coterie.segments.migration import migration
+from coterie.segments.time.migration import migration
 from oracles.full_journey import everything, judged, whole
 
 

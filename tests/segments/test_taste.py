@@ -21,8 +21,8 @@ from coterie.errors import (
 )
 from coterie.evaluation.metrics import mix_means, pooled_r2
 from coterie.evaluation.splits import folds
-from coterie.segments.checks import checks
 from coterie.segments.clustering import KMeansSegments
+from coterie.segments.contract.checks import checks
 from coterie.segments.taste import TasteSegments
 
 ITEMS = ("beer", "bread", "fish", "fruit", "nappies", "soap", "tea", "wine")

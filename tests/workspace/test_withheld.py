@@ -14,7 +14,7 @@ import pytest
 
 import coterie
 from coterie import Mapping, Workspace
-from coterie.segments.validity import judge
+from coterie.segments.evidence.validity import judge
 from coterie.workspace.segmentation import Segmentation
 
 MINIMUM = 10

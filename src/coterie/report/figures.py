@@ -18,9 +18,9 @@ from coterie.charts.profile import profile as profile_of
 from coterie.charts.scatter import Cloud, scatter
 from coterie.report.quality import QualityView
 from coterie.report.summary import rows
-from coterie.segments.description import SegmentDescription, Trait
 from coterie.segments.disclosure import Disclosure
 from coterie.segments.projection import Projection
+from coterie.segments.words.description import SegmentDescription, Trait
 
 FEATURES = 25  # rows of the profile at most
 TRAITS, LEAST = 8, 4  # bars a segment: at most, and how many even when they are short

@@ -11,9 +11,9 @@ from coterie.charts import numbers
 from coterie.charts.drawing import Figure
 from coterie.charts.intervals import Dot, Strip, dots, strips
 from coterie.charts.palette import group
-from coterie.segments.description import SegmentDescription
 from coterie.segments.disclosure import Disclosure
-from coterie.segments.validity import DOUBTFUL, STABLE, KEvidence, ReportCard
+from coterie.segments.evidence.validity import DOUBTFUL, STABLE, KEvidence, ReportCard
+from coterie.segments.words.description import SegmentDescription
 
 
 def choice(evidence: Sequence[KEvidence], chosen: int, disclosure: Disclosure) -> Figure | None:

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from coterie.charts import numbers
 from coterie.charts.drawing import Figure
 from coterie.charts.heat import Cell, heat
-from coterie.segments.description import SegmentDescription
 from coterie.segments.disclosure import Disclosure
+from coterie.segments.words.description import SegmentDescription
 
 if TYPE_CHECKING:
     from coterie.segments.relations import Relations

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from coterie.charts import numbers
 from coterie.report.figures import telling
-from coterie.segments.description import SegmentDescription, Trait
 from coterie.segments.disclosure import Disclosure
+from coterie.segments.words.description import SegmentDescription, Trait
 
 _SHOWN = 6  # figures of an exemplar: more would single people out rather than show what is typical
 _DIGITS = 2  # of an exemplar's figures: who knows a customer's exact figures shall not find them here

@@ -15,12 +15,12 @@ from coterie.report.page import page
 from coterie.report.portrait import fidelity, portraits
 from coterie.report.quality import QualityView
 from coterie.segments import drawings
-from coterie.segments.description import SegmentDescription
 from coterie.segments.disclosure import Disclosure
-from coterie.segments.migration import Migration
+from coterie.segments.evidence.validity import Comparison, KEvidence, ReportCard
 from coterie.segments.projection import Projection
+from coterie.segments.time.migration import Migration
 from coterie.segments.tree import TreeNode
-from coterie.segments.validity import Comparison, KEvidence, ReportCard
+from coterie.segments.words.description import SegmentDescription
 
 if TYPE_CHECKING:
     from coterie.segments.relations import Relations

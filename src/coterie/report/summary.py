@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from coterie.charts import numbers
 from coterie.charts.drawing import clean
-from coterie.segments.description import SegmentDescription
 from coterie.segments.disclosure import Disclosure
-from coterie.segments.validity import ReportCard
+from coterie.segments.evidence.validity import ReportCard
+from coterie.segments.words.description import SegmentDescription
 
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
 _LONGER, _FAR = 0.5, 1.0  # standard deviations of days since the last order: with, without the usual gap beside it

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from coterie.errors import ParameterError, TooFewPeopleError
 from coterie.evaluation.intervals import Estimate
 from coterie.progress import SILENT, Progress
+from coterie.segments.evidence.validity import STABLE, KEvidence, choose, judge, resampled_jaccards, stability
 from coterie.segments.lloyd import settled, started
 from coterie.segments.people import (
     Floats,
@@ -29,7 +30,6 @@ from coterie.segments.people import (
     read,
 )
 from coterie.segments.prototypes import PrototypeSegments, fit_matrix, valued
-from coterie.segments.validity import STABLE, KEvidence, choose, judge, resampled_jaccards, stability
 
 _SUMMED = 1 << 15
 _RESTARTED = 10  # starts in a resample, at most

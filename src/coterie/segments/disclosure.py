@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from coterie.charts import numbers
-from coterie.segments.description import SegmentDescription
 from coterie.segments.tree import TreeNode
+from coterie.segments.words.description import SegmentDescription
 
 
 class Disclosure:

@@ -17,9 +17,9 @@ from coterie.evaluation.intervals import Estimate
 from coterie.segments.disclosure import Disclosure
 
 if TYPE_CHECKING:
-    from coterie.segments.migration import Migration
+    from coterie.segments.evidence.validity import ReportCard
+    from coterie.segments.time.migration import Migration
     from coterie.segments.tree import TreeNode
-    from coterie.segments.validity import ReportCard
 
 LEVELS = 10  # groups of the finest level of a tree that is told in words
 SHOWN = 6  # moments of a flow at most: more cannot be followed; the newest are taken

@@ -19,9 +19,9 @@ from coterie.features.matrix import KEYS
 from coterie.features.rule import Rule, from_json
 from coterie.progress import SILENT, Progress
 from coterie.segments.decision_tree import Grown, grow, leaves_of, see
-from coterie.segments.description import known
 from coterie.segments.leaf import Titles, holds, rule_of, sentence_of
 from coterie.segments.people import Floats, Ints, Segmentation, by_value, check_count, one_order, read
+from coterie.segments.words.description import known
 
 _FORMAT = 1
 _FOLDS = 5

@@ -15,13 +15,13 @@ from threadpoolctl import threadpool_limits
 from coterie.errors import ParameterError, TooFewPeopleError
 from coterie.evaluation.intervals import Estimate
 from coterie.progress import SILENT, Progress
+from coterie.segments.evidence.validity import KEvidence, choose, judge, resampled_jaccards, stability
 from coterie.segments.leaves import apart, figures, from_groups, from_pairs, gathered, group_means, polished, spread
 from coterie.segments.linkage import topmost
 from coterie.segments.microclusters import COUNT, drawn, means
 from coterie.segments.people import Floats, Ints, Scaled, check_count, check_distinct, check_told, need, read
 from coterie.segments.prototypes import PrototypeSegments, fit_matrix, valued
 from coterie.segments.tree import LEAVES, SegmentTree, TreeNode
-from coterie.segments.validity import KEvidence, choose, judge, resampled_jaccards, stability
 
 __all__ = ["LEAVES", "LIMIT", "SegmentTree", "TreeNode", "WardSegments"]
 
@@ -311,7 +311,8 @@ class WardSegments(PrototypeSegments):
         if self.leaf_size > 1:
             grown = gathered(grown, X, self.leaf_size)
             self._of_leaf, self.method_, leaves = grown.of_person, grown.method, len(grown.weights)
-        value = means(worth[:, None], self._of_leaf, leaves)[:, 0]
+        scale = max(float(np.abs(worth).max()), 1.0)  # a sum might be too large for a float
+        value = means(worth[:, None] / scale, self._of_leaf, leaves)[:, 0] * scale
         named = figures(data, grown.order, self._of_leaf, leaves)
         self.tree_ = SegmentTree(grown.centres, grown.weights, value, grown.linkage, *named)
         self._within = spread(X, grown.centres, self._of_leaf)
@@ -324,7 +325,7 @@ class WardSegments(PrototypeSegments):
         if self.polish:
             owners = self._polished(owners)
         size = np.bincount(owners, weights=tree.weights).astype(np.float64)
-        worth = np.bincount(owners, weights=tree.weights * tree.worth) / size
+        worth = np.bincount(owners, weights=tree.weights / size[owners] * tree.worth).astype(np.float64)
         if self.polish:
             centres = group_means(tree.centres, tree.weights, owners).astype(np.float32)
             self._learnt(self.matrix_, centres, np.arange(len(size)), size, worth, self.valued_)

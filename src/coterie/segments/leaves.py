@@ -11,10 +11,10 @@ import numpy.typing as npt
 from scipy.cluster.hierarchy import ward
 
 from coterie.progress import Progress
-from coterie.segments.description import effects, known
 from coterie.segments.linkage import topmost, weighted_ward
 from coterie.segments.microclusters import drawn, means, microclusters
 from coterie.segments.people import Floats, Ints, Scaled, fixed_order, nearest, numbers
+from coterie.segments.words.description import effects, known
 
 _NAMED = 100_000  # people that leaves are named by
 _ASSIGNED = 100_000  # people between two reports of progress

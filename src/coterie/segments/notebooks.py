@@ -13,11 +13,11 @@ from coterie.segments import drawings
 from coterie.segments.disclosure import Disclosure
 
 if TYPE_CHECKING:
-    from coterie.segments.migration import Migration
-    from coterie.segments.review import Review
+    from coterie.segments.evidence.validity import ReportCard
     from coterie.segments.surrogate import Surrogate
+    from coterie.segments.time.migration import Migration
+    from coterie.segments.time.review import Review
     from coterie.segments.tree import SegmentTree
-    from coterie.segments.validity import ReportCard
 
 MINIMUM = 50  # a result by itself does not know its shop's minimum group; this is the default of all shops
 _LEAVES = 12

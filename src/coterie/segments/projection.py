@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from coterie.errors import NoVariationError, ParameterError
 from coterie.features.matrix import Matrix
-from coterie.segments.description import known, listed, lower
 from coterie.segments.people import SPEND, Floats, Ints, one_order, read
+from coterie.segments.words.description import known, listed, lower
 
 POINTS = 4_000
 _LOUD = 0.6  # features whose loading is at least this part of the strongest one are named

@@ -16,9 +16,9 @@ from coterie.evaluation.splits import folds
 from coterie.features.matrix import KEYS
 from coterie.features.rule import Rule, from_json
 from coterie.segments.decision_tree import Grown, grow, leaves_of, see
-from coterie.segments.description import known
 from coterie.segments.leaf import Leaf, Titles, rule_of, sentence_of
 from coterie.segments.people import Ints, one_order, read
+from coterie.segments.words.description import known
 
 _SAMPLE = 100_000
 _FOLDS = 5

@@ -19,9 +19,9 @@ from coterie.errors import EmptyShopError, NoVariationError, ParameterError, Too
 from coterie.evaluation.intervals import Estimate
 from coterie.progress import SILENT, Progress
 from coterie.segments.clustering import KMeansSegments
+from coterie.segments.evidence.validity import KEvidence
 from coterie.segments.people import Floats, Ints, Segmentation, check_count
 from coterie.segments.purchases import Purchases, purchases
-from coterie.segments.validity import KEvidence
 
 _FORMAT = 1
 _WEIGHTINGS = ("share", "root", "log")

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from coterie.errors import IntegrityError, ParameterError, TooFewPeopleError
-from coterie.segments.naming import distinct_names
 from coterie.segments.people import Floats, Ints, check_count
+from coterie.segments.words.naming import distinct_names
 
 LEAVES = 24
 _KEYS = ("centres", "weights", "worth", "linkage", "features", "effects", "typical", "base")
@@ -189,7 +189,7 @@ class SegmentTree:
     def by_worth(self, owners: Ints) -> Ints:
         """Renumber groups of leaves: 0 for the one of the highest mean worth; the larger one at a tie."""
         size = np.bincount(owners, weights=self.weights)
-        mean = np.bincount(owners, weights=self.weights * self.worth) / size
+        mean = np.bincount(owners, weights=self.weights / size[owners] * self.worth)
         ids = np.empty(len(size), dtype=np.int64)
         with np.errstate(over="ignore"):  # what is too large to be rounded is first, or last, all the same
             ids[np.lexsort((np.arange(len(size)), -size, -np.round(mean, 9)))] = np.arange(len(size))

@@ -22,15 +22,15 @@ from coterie.features.combination import Declared
 from coterie.features.outcome import churned, future_spend, observed_until
 from coterie.progress import SILENT, Progress
 from coterie.segments.clustering import KMeansSegments
+from coterie.segments.evidence.judging import report_card
+from coterie.segments.evidence.validity import KEvidence, ReportCard
 from coterie.segments.goal import GoalSegments
 from coterie.segments.hierarchy import WardSegments
-from coterie.segments.judging import report_card
 from coterie.segments.people import Floats, Ints
 from coterie.segments.people import Segmentation as Segmenter
 from coterie.segments.rfm import RFMSegments
 from coterie.segments.taste import TasteSegments
 from coterie.segments.tree import TreeNode
-from coterie.segments.validity import KEvidence, ReportCard
 from coterie.segments.view import VALUE, VIEWS, View
 from coterie.workspace.amounts import amounts, told_apart
 from coterie.workspace.recipes import Recipe

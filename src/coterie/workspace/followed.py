@@ -14,11 +14,11 @@ from coterie.evaluation.drift import Drift
 from coterie.evaluation.intervals import Estimate
 from coterie.govern.privacy import shown, small
 from coterie.report.summary import date
-from coterie.segments.alignment import Alignment
-from coterie.segments.migration import Migration
 from coterie.segments.notebooks import of_following
-from coterie.segments.redefinition import Change
-from coterie.segments.review import Review
+from coterie.segments.time.alignment import Alignment
+from coterie.segments.time.migration import Migration
+from coterie.segments.time.redefinition import Change
+from coterie.segments.time.review import Review
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,14 @@ from coterie.evaluation.intervals import Estimate
 from coterie.features.combination import Declared
 from coterie.progress import SILENT, Progress
 from coterie.schema import KEY, TIME, Purpose
-from coterie.segments.alignment import Alignment, align, hysteresis
-from coterie.segments.migration import Migration, migration
 from coterie.segments.people import SPEND, Ints
 from coterie.segments.people import Segmentation as Segmenter
 from coterie.segments.prototypes import PrototypeSegments
-from coterie.segments.redefinition import tell_apart
-from coterie.segments.renewal import renew
-from coterie.segments.review import review
+from coterie.segments.time.alignment import Alignment, align, hysteresis
+from coterie.segments.time.migration import Migration, migration
+from coterie.segments.time.redefinition import tell_apart
+from coterie.segments.time.renewal import renew
+from coterie.segments.time.review import review
 from coterie.store.ports import Commit
 from coterie.workspace.assigning import keep, load
 from coterie.workspace.fitting import COLUMNS, Fitting

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from coterie.errors import ParameterError
 from coterie.segments.clustering import KMeansSegments
+from coterie.segments.evidence.validity import Question
 from coterie.segments.goal import GoalSegments
 from coterie.segments.hierarchy import WardSegments
 from coterie.segments.people import Segmentation as Segmenter
 from coterie.segments.rfm import RFMSegments
 from coterie.segments.taste import TasteSegments
-from coterie.segments.validity import Question
 from coterie.segments.view import VIEWS, View
 
 METHODS: dict[str, type[Segmenter]] = {

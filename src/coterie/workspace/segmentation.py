@@ -20,12 +20,12 @@ from coterie.report.pictures import Format, write_figures
 from coterie.report.quality import FileFate, QualityView, Reason
 from coterie.report.segments import Goal, SegmentReport, picture, render
 from coterie.schema import utc_now
-from coterie.segments.description import SegmentDescription
+from coterie.segments.evidence.validity import KEvidence, ReportCard
 from coterie.segments.projection import Projection
 from coterie.segments.relations import Relations
 from coterie.segments.taste import Liking
 from coterie.segments.tree import TreeNode
-from coterie.segments.validity import KEvidence, ReportCard
+from coterie.segments.words.description import SegmentDescription
 from coterie.workspace.results import FeatureTable, write_whole
 from coterie.workspace.withheld import Withheld
 

@@ -19,8 +19,6 @@ from coterie.features.matrix import Matrix
 from coterie.progress import SILENT, Progress
 from coterie.report.segments import Goal
 from coterie.schema import Purpose
-from coterie.segments.description import SegmentDescription, describe, trend
-from coterie.segments.fairness import GROUNDS
 from coterie.segments.goal import GoalSegments
 from coterie.segments.hierarchy import WardSegments
 from coterie.segments.people import Ints
@@ -32,6 +30,8 @@ from coterie.segments.rfm import RFMSegments
 from coterie.segments.surrogate import surrogate
 from coterie.segments.taste import TasteSegments
 from coterie.segments.view import VALUE
+from coterie.segments.words.description import SegmentDescription, describe, trend
+from coterie.segments.words.fairness import GROUNDS
 from coterie.store.ports import Commit
 from coterie.workspace.assigning import keep, load
 from coterie.workspace.fitting import COLUMNS, Figures, Fitting

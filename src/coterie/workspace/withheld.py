@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from coterie.govern.privacy import small
 from coterie.report.portrait import typical
-from coterie.segments.description import SegmentDescription
 from coterie.segments.disclosure import Disclosure
+from coterie.segments.evidence.validity import KEvidence, ReportCard
 from coterie.segments.tree import TreeNode
-from coterie.segments.validity import KEvidence, ReportCard
+from coterie.segments.words.description import SegmentDescription
 
 if TYPE_CHECKING:
     from coterie.report.segments import Goal

@@ -18,11 +18,11 @@ from coterie.evaluation.ceiling import boosted_scores, logistic_scores, ridge_sc
 from coterie.evaluation.intervals import RESAMPLES, Estimate
 from coterie.features.matrix import KEYS, Matrix
 from coterie.progress import SILENT, Progress
-from coterie.segments.judge import FOLDS, Judge, Judged, future_mix
+from coterie.segments.evidence.judge import FOLDS, Judge, Judged, future_mix
+from coterie.segments.evidence.validity import CardRow, Question, ReportCard
+from coterie.segments.evidence.verdict import compared, equal_parts, in_words
 from coterie.segments.people import SPEND, Ints, numbers, one_order, read
 from coterie.segments.rfm import RFMSegments
-from coterie.segments.validity import CardRow, Question, ReportCard
-from coterie.segments.verdict import compared, equal_parts, in_words
 
 SAMPLE = 100_000
 MARGIN = 0.02  # R² of spend: how much less still counts as not inferior to as many groups by past spend

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from coterie.errors import EmptyShopError, MissingColumnError
-from coterie.segments.trial import Trial, expect, refused, same
+from coterie.segments.contract.trial import Trial, expect, refused, same
 
 
 def check_missing_values(trial: Trial) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coterie.segments.levels import COVERS, LIFT, in_words, levels_of
 from coterie.segments.people import read
+from coterie.segments.words.levels import COVERS, LIFT, in_words, levels_of
 
 AGES = ("19-24", "25-34", "35-44", "45-54", "65+")
 

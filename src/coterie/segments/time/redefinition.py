@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from coterie.errors import DataError
-from coterie.segments.migration import members, named, without
+from coterie.segments.time.migration import members, named, without
 
 
 @dataclass(frozen=True)

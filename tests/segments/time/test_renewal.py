@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from coterie.segments.alignment import align
 from coterie.segments.clustering import KMeansSegments
 from coterie.segments.hierarchy import WardSegments
-from coterie.segments.renewal import renew
 from coterie.segments.rfm import RFMSegments
+from coterie.segments.time.alignment import align
+from coterie.segments.time.renewal import renew
 
 
 def moved(people: pa.Table, seed: int) -> pa.Table:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain, combinations, count
 
-from coterie.segments.levels import CLEAR, Level
-from coterie.segments.naming import Stem, distinct_names, stem_of
 from coterie.segments.view import DEMOGRAPHICS, ENGAGEMENT, VALUE
+from coterie.segments.words.levels import CLEAR, Level
+from coterie.segments.words.naming import Stem, distinct_names, stem_of
 
 _WORDS = 5  # in a name
 _STRONG = 1.0  # standard deviations from which what is no purchase is named beside purchases

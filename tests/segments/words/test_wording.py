@@ -5,11 +5,11 @@ import pyarrow as pa
 import pytest
 
 from coterie.segments.clustering import KMeansSegments
-from coterie.segments.description import describe
-from coterie.segments.levels import Level
-from coterie.segments.naming import distinct_names
 from coterie.segments.view import VALUE, VIEWS
-from coterie.segments.wording import names_by
+from coterie.segments.words.description import describe
+from coterie.segments.words.levels import Level
+from coterie.segments.words.naming import distinct_names
+from coterie.segments.words.wording import names_by
 
 
 def level(column, place, words, effect=1.0):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from coterie.errors import ParameterError, TooFewPeopleError
-from coterie.segments.alignment import align, hysteresis
+from coterie.segments.time.alignment import align, hysteresis
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60)
 

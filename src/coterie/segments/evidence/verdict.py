@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from coterie.evaluation.comparison import verdict
 from coterie.evaluation.intervals import Estimate, interval
-from coterie.segments.judge import Judged
-from coterie.segments.validity import STABLE, CardRow, Comparison, Question, Standing
+from coterie.segments.evidence.judge import Judged
+from coterie.segments.evidence.validity import STABLE, CardRow, Comparison, Question, Standing
 
 _COARSE = 3  # baselines of at most three times the model's groups are of similar size
 _WORDS = {"better": "better than", "worse": "WORSE than", "no different": "about as well as"}

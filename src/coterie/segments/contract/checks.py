@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from coterie.segments import input_laws, laws
+from coterie.segments.contract import input_laws, laws
+from coterie.segments.contract.trial import Trial, made_up_people
 from coterie.segments.people import Segmentation, read
-from coterie.segments.trial import Trial, made_up_people
 
 Law = Callable[[Trial], None]
 LAWS: tuple[Law, ...] = tuple(

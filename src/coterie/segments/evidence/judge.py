@@ -16,8 +16,8 @@ from coterie.evaluation.intervals import Estimate, interval
 from coterie.evaluation.metrics import auc, mix_means, out_of_fold_means, pooled_r2, r2
 from coterie.evaluation.resampling import auc_repeats, multiplicities, r2_repeats
 from coterie.evaluation.splits import folds
+from coterie.segments.evidence.validity import CardRow, Question, Role
 from coterie.segments.people import Floats, Ints, need, numbers, read
-from coterie.segments.validity import CardRow, Question, Role
 
 FOLDS = 5
 _FEW = 30  # with fewer events on either side an AUC says nothing, nor does a mix of fewer people

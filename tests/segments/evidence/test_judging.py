@@ -13,8 +13,8 @@ from coterie.evaluation.metrics import auc, out_of_fold_means, r2, r2_of_groups
 from coterie.evaluation.splits import folds
 from coterie.features.matrix import Matrix
 from coterie.segments.clustering import KMeansSegments
-from coterie.segments.judge import future_mix
-from coterie.segments.judging import report_card
+from coterie.segments.evidence.judge import future_mix
+from coterie.segments.evidence.judging import report_card
 from coterie.segments.people import one_order, read
 from coterie.segments.view import VALUE, VALUE_WEIGHTS
 

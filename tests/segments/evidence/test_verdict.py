@@ -5,8 +5,8 @@ import re
 import pytest
 
 from coterie.evaluation.intervals import Estimate
-from coterie.segments.validity import Comparison
-from coterie.segments.verdict import equal_parts, in_words
+from coterie.segments.evidence.validity import Comparison
+from coterie.segments.evidence.verdict import equal_parts, in_words
 
 WON, LOST, EVEN = Estimate(0.2, 0.1, 0.3), Estimate(-0.2, -0.3, -0.1), Estimate(0.01, -0.1, 0.12)
 QUESTIONS = ("spend", "churn", "mix")

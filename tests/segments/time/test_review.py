@@ -11,8 +11,8 @@ import pytest
 from coterie.errors import ParameterError
 from coterie.evaluation.drift import Drift
 from coterie.evaluation.intervals import Estimate
-from coterie.segments.alignment import align
-from coterie.segments.review import Reason, Review, review
+from coterie.segments.time.alignment import align
+from coterie.segments.time.review import Reason, Review, review
 
 NAMES = ("Loyal", "Active", "Lost")
 SIZES = (900, 700, 400)

@@ -19,8 +19,8 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from coterie.errors import IntegrityError, MissingColumnError, NotFittedError
+from coterie.segments.contract.trial import Trial, expect, refused, same, sound
 from coterie.segments.people import SPEND, Floats, Segmentation
-from coterie.segments.trial import Trial, expect, refused, same, sound
 
 
 def check_constructor_only_stores(trial: Trial) -> None:

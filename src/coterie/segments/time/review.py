@@ -10,9 +10,9 @@ from coterie.charts.numbers import count, days, ratio, share
 from coterie.errors import ParameterError
 from coterie.evaluation.drift import MAJOR, MINOR, Drift
 from coterie.evaluation.intervals import Estimate
-from coterie.segments.alignment import DISSOLVED, Alignment
-from coterie.segments.description import listed, lower
-from coterie.segments.validity import DOUBTFUL, STABLE
+from coterie.segments.evidence.validity import DOUBTFUL, STABLE
+from coterie.segments.time.alignment import DISSOLVED, Alignment
+from coterie.segments.words.description import listed, lower
 
 Verdict = Literal["keep", "watch", "review"]
 ORDER: tuple[Verdict, ...] = ("keep", "watch", "review")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coterie.errors import DataError
-from coterie.segments.redefinition import tell_apart
+from coterie.segments.time.redefinition import tell_apart
 
 # person → (segment before, or None where unknown then; by the old and by the new model now, or None where gone)
 SEGMENT = st.integers(0, 3)

@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import binomtest
 
 from coterie.errors import ParameterError
-from coterie.segments.fairness import GROUNDS, bounds, fairness_notes
 from coterie.segments.view import DEMOGRAPHICS
+from coterie.segments.words.fairness import GROUNDS, bounds, fairness_notes
 
 
 def people(*cells):

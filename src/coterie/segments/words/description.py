@@ -15,12 +15,12 @@ from coterie.charts.numbers import count, quantity
 from coterie.charts.numbers import share as percent
 from coterie.errors import NoVariationError, ParameterError
 from coterie.features.matrix import KEYS, Matrix
-from coterie.segments.exemplars import Exemplar, exemplars
-from coterie.segments.fairness import Note, fairness_notes
-from coterie.segments.levels import in_words, levels_of
 from coterie.segments.people import SPEND, Floats, Ints, numbers, one_order, read
 from coterie.segments.view import ENGAGEMENT
-from coterie.segments.wording import names_by
+from coterie.segments.words.exemplars import Exemplar, exemplars
+from coterie.segments.words.fairness import Note, fairness_notes
+from coterie.segments.words.levels import in_words, levels_of
+from coterie.segments.words.wording import names_by
 
 if TYPE_CHECKING:
     from coterie.segments.surrogate import Surrogate

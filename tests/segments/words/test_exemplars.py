@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from coterie.errors import MissingColumnError, ParameterError
 from coterie.features.matrix import Matrix
 from coterie.segments.clustering import KMeansSegments
-from coterie.segments.exemplars import exemplars
 from coterie.segments.view import VALUE, VALUE_WEIGHTS
+from coterie.segments.words.exemplars import exemplars
 
 ABOUT = {"orders": ("Orders", "count"), "spend": ("Spend", "money")}
 

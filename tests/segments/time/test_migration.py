@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
 from coterie.errors import DataError, MissingColumnError, ParameterError, TooFewPeopleError
-from coterie.segments.migration import Migration, migration, steady_state, wilson
+from coterie.segments.time.migration import Migration, migration, steady_state, wilson
 
 MEMBERS = st.dictionaries(st.integers(0, 30), st.integers(0, 3), min_size=1, max_size=25)
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from coterie.errors import MissingColumnError, ParameterError
 from coterie.features.matrix import Matrix
 from coterie.segments.clustering import KMeansSegments
-from coterie.segments.description import UNITS, describe
 from coterie.segments.hierarchy import WardSegments
-from coterie.segments.naming import distinct_names
 from coterie.segments.rfm import RFMSegments
 from coterie.segments.surrogate import surrogate
 from coterie.segments.view import VALUE, VALUE_WEIGHTS
+from coterie.segments.words.description import UNITS, describe
+from coterie.segments.words.naming import distinct_names
 
 ABOUT = {"recency_days": ("Days since last order", "days"), "orders": ("Orders", "count"), "spend": ("Spend", "money")}
 

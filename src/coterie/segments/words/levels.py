@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from coterie.charts.numbers import share
 from coterie.features.encodings import is_text, ranges
-from coterie.segments.fairness import UNKNOWN
 from coterie.segments.people import Ints
 from coterie.segments.view import ORDERED
+from coterie.segments.words.fairness import UNKNOWN
 
 CLEAR = 0.3  # standard deviations from which a level is told
 COVERS, LIFT = 0.6, 1.2  # a level is named that most of a segment have, a fifth more often than everybody
