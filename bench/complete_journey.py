@@ -14,12 +14,10 @@ to be published, never while choosing, and goes on record in ``LOOKS.md``.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -289,23 +287,20 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, str]:
     }
 
 
+def as_json(rows: list[dict[str, Any]]) -> str:
+    """Return the rows as JSON, figures with intervals as text."""
+    plain = [{name: str(value) if hasattr(value, "low") else value for name, value in row.items()} for row in rows]
+    return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Look once, print the table, record it."""
-    parser = argparse.ArgumentParser(description="Segments of Complete Journey judged by the future.")
-    parser.add_argument("--window", choices=list(MOMENTS), default="june", help="september is the reported holdout")
-    parser.add_argument("--draft", action="store_true", help="with uncommitted changes; nothing is recorded")
-    parser.add_argument("--json", type=Path, help="write everything to this file too")
-    asked = parser.parse_args(arguments)
+    purpose = "Segments of Complete Journey judged by the future."
+    asked = looks.asked(arguments, purpose, MOMENTS, "june", "september is the reported holdout")
     from coterie.segments.view import VALUE, VALUE_WEIGHTS
 
     moment = MOMENTS[asked.window]
-    configuration = {
-        "window": asked.window,
-        "as_of": f"{moment:%Y-%m-%d}",
-        "horizon_days": HORIZON,
-        "folds": 5,
-        "resamples": RESAMPLES,
-    }
+    configuration = looks.windowed(asked.window, moment, HORIZON, RESAMPLES)
     with looks.look("complete_journey.py", configuration, draft=asked.draft, holdout=asked.window == REPORTED) as taken:
         known = everything(moment)
         rows = report(known, VALUE, VALUE_WEIGHTS, rule=True)
@@ -316,8 +311,7 @@ def main(arguments: list[str] | None = None) -> int:
           f"{len(VALUE)} features\n")  # fmt: skip
     print(markdown(rows))
     if asked.json:
-        plain = [{name: str(value) if hasattr(value, "low") else value for name, value in row.items()} for row in rows]
-        asked.json.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        asked.json.write_text(as_json(rows), "utf-8")
     return 0
 
 

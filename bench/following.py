@@ -17,10 +17,8 @@ the segments of the month before; only because the segments are new; both; moved
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,9 +81,9 @@ def follow(months: list[Any], k: int) -> dict[str, list[float]]:
         place = np.minimum(np.searchsorted(people, now), len(people) - 1)
         known = people[place] == now
         previous, times = np.where(known, kept[-1][place], -1), np.where(known, held[place], 0)
-        found = hysteresis(previous, frozen.distances(after), MARGIN, held=times)
-        held = found.held
-        kept.append(found.labels)
+        steadier = hysteresis(previous, frozen.distances(after), MARGIN, held=times)
+        held = steadier.held
+        kept.append(steadier.labels)
     label["with a margin"] = kept
     parts: list[list[float]] = []
     for way in ("made anew and aligned", "begun at random and aligned"):
@@ -117,11 +115,8 @@ def follow(months: list[Any], k: int) -> dict[str, list[float]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print a table for each number of segments and record them."""
-    parser = argparse.ArgumentParser(description="Who keeps a segment from month to month.")
-    parser.add_argument("--window", choices=sorted(MOMENTS), default="spring", help="year is what is published")
-    parser.add_argument("--draft", action="store_true", help="with uncommitted changes; nothing is recorded")
-    parser.add_argument("--json", type=Path, help="write everything to this file too")
-    asked = parser.parse_args(arguments)
+    purpose = "Who keeps a segment from month to month."
+    asked = looks.asked(arguments, purpose, MOMENTS, "spring", "year is what is published")
     moments = MOMENTS[asked.window]
     configuration = {"window": asked.window, "moments": moments, "k": list(CHOICES), "margin": MARGIN}
     with looks.look("following.py", configuration, draft=asked.draft, holdout=False) as taken:

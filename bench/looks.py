@@ -8,12 +8,13 @@ a reported holdout.
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,40 @@ def look(
     if not draft:
         stays = taken.commit == _commit(root) and not changes(root, looks)
         _append(looks, taken.row("" if stays else "files changed meanwhile; "))
+
+
+def asked(
+    arguments: list[str] | None, description: str, windows: Iterable[str], usual: str, reported: str
+) -> argparse.Namespace:
+    """Read what a script is asked on the command line: which ``window``, whether a ``draft``, a file for ``json``.
+
+    Parameters
+    ----------
+    arguments
+        As ``main`` got them; None are those of the process.
+    description
+        What the script does.
+    windows, usual
+        The windows that there are, and which is taken.
+    reported
+        What is said of the one that is published.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--window", choices=list(windows), default=usual, help=reported)
+    parser.add_argument("--draft", action="store_true", help="with uncommitted changes; nothing is recorded")
+    parser.add_argument("--json", type=Path, help="write everything to this file too")
+    return parser.parse_args(arguments)
+
+
+def windowed(window: str, as_of: date, horizon_days: int, resamples: int) -> dict[str, Any]:
+    """Return the configuration of a look at a window of people and what they did after it, in five folds."""
+    return {
+        "window": window,
+        "as_of": f"{as_of:%Y-%m-%d}",
+        "horizon_days": horizon_days,
+        "folds": 5,
+        "resamples": resamples,
+    }
 
 
 def _append(looks: Path, row: str) -> None:

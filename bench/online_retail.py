@@ -13,7 +13,6 @@ once, never while choosing, and goes on record in ``LOOKS.md``. ``COTERIE_DATA``
 
 from __future__ import annotations
 
-import argparse
 import os
 from datetime import date
 from pathlib import Path
@@ -48,20 +47,12 @@ def customers(moment: date, folder: Path = DATA / "online_retail") -> Households
 
 def main(arguments: list[str] | None = None) -> int:
     """Look once, print the table, record it."""
-    parser = argparse.ArgumentParser(description="Segments of UCI Online Retail judged by the future.")
-    parser.add_argument("--window", choices=list(MOMENTS), default="june", help="september is the reported holdout")
-    parser.add_argument("--draft", action="store_true", help="with uncommitted changes; nothing is recorded")
-    asked = parser.parse_args(arguments)
+    purpose = "Segments of UCI Online Retail judged by the future."
+    asked = looks.asked(arguments, purpose, MOMENTS, "june", "september is the reported holdout")
     from coterie.segments.view import VALUE, VALUE_WEIGHTS
 
     moment = MOMENTS[asked.window]
-    configuration = {
-        "window": asked.window,
-        "as_of": f"{moment:%Y-%m-%d}",
-        "horizon_days": HORIZON,
-        "folds": 5,
-        "resamples": RESAMPLES,
-    }
+    configuration = looks.windowed(asked.window, moment, HORIZON, RESAMPLES)
     with looks.look("online_retail.py", configuration, draft=asked.draft, holdout=asked.window == REPORTED) as taken:
         known = customers(moment)
         columns = tuple(name for name in VALUE if name in known.table.column_names)
@@ -73,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{known.table.num_rows:,} customers at {moment:%Y-%m-%d}, {HORIZON} days ahead; {gone:.1%} buy nothing; "
           f"{len(columns)} features\n")  # fmt: skip
     print(complete_journey.markdown(rows))
+    if asked.json:
+        asked.json.write_text(complete_journey.as_json(rows), "utf-8")
     return 0
 
 

@@ -87,6 +87,7 @@ minimum_group = 50
 |---|---|
 | `COTERIE_SHOP` | The shop's folder for every command, instead of `--shop`. |
 | `COTERIE_KEY` | The key of the vault: 32 bytes in base64. Goes before the key file; a shop made with it writes no file. |
+| `OMP_NUM_THREADS` | How many threads learners use for many people; all processors where it is not set. |
 | `JAVA_HOME` | The folder of the Java that Spark runs on; without it, the `java` on the path. |
 | `XDG_CONFIG_HOME` | Where key files lie: `$XDG_CONFIG_HOME/coterie/keys/<shop_id>.key`; `~/.config` by default. Only its owner may read such a file, or it is refused. |
 | `TMPDIR` | Where a shop in memory puts what does not fit; a shop in a folder uses its own `scratch`. |

@@ -1,6 +1,10 @@
-"""The mapping of a till that writes one file of orders, which tests of the command line bring in."""
+"""The mapping of a till that writes one file of orders, which tests bring in."""
 
 from __future__ import annotations
+
+import tomllib
+
+from coterie import Mapping
 
 ORDERS = """
 [[read]]
@@ -16,3 +20,8 @@ def till(*settings: str, purpose: str = "segmentation") -> str:
     """Return the mapping, with lines for its head."""
     basis = f'lawful_basis = {{ {purpose} = "legitimate interest: we group customers by what they bought" }}'
     return "\n".join(['source = "till"', *settings, basis, ORDERS])
+
+
+def mapping() -> Mapping:
+    """Return the mapping of a till that takes dollars."""
+    return Mapping.of(tomllib.loads(till('currency = "USD"')))

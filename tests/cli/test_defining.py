@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import coterie as library
-from coterie.cli import run
 from coterie.features.catalog import CATALOG
 from coterie.features.standard import THEMES
 from till import till
@@ -19,9 +19,7 @@ MAPPING = till('currency = "USD"')
 
 
 @pytest.fixture
-def command(
-    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Said]:
+def command(workplace: Path, call: Callable[..., Said]) -> Callable[..., Said]:
     """The command line in a folder with a shop of two orders, which has a feature of its own."""
     Path("orders.csv").write_text("order,customer,total,at\n1,a,5.00,2026-01-01\n2,b,7.00,2026-01-02\n", "utf-8")
     Path("till.toml").write_text(MAPPING, "utf-8")
@@ -31,15 +29,7 @@ def command(
         '[features.dear_orders]\non = "Order Completed"\naggregation = "count"\nwhere = { amount = ">= 600" }\n',
         "utf-8",
     )
-
-    def call(*words: str) -> Said:
-        monkeypatch.setattr("sys.argv", ["coterie", "features", "--shop", "shop", *words])
-        with pytest.raises(SystemExit) as left:
-            run()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return call
+    return partial(call, "features", "--shop", "shop")
 
 
 def test_all_are_listed_with_what_they_mean_and_whether_they_can_be_built(command: Callable[..., Said]) -> None:

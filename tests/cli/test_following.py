@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,13 @@ import pytest
 from pyarrow import csv
 
 import coterie as library
-from coterie.cli import run
 from till import till
 
 Said = tuple[int, str, str]
 
 
 @pytest.fixture
-def command(
-    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Said]:
+def command(workplace: Path, call: Callable[..., Said]) -> Callable[..., Said]:
     """The command line in a folder with a shop of 120 customers of two kinds, and a model of them."""
     random = np.random.default_rng(4)
     rows = [
@@ -41,15 +39,7 @@ def command(
     with library.open("shop", create=True, currency="EUR", timezone="Europe/Berlin", minimum_group=5) as shop:
         shop.ingest("till.toml", ".")
         shop.segment("2025-08-01", k=2, horizon_days=30)
-
-    def call(*words: str) -> Said:
-        monkeypatch.setattr("sys.argv", ["coterie", "follow", "--shop", "shop", *words])
-        with pytest.raises(SystemExit) as left:
-            run()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return call
+    return partial(call, "follow", "--shop", "shop")
 
 
 def test_sizes_moves_and_the_verdict_in_words(command: Callable[..., Said]) -> None:

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 
 from coterie.errors import NotFittedError, TooFewPeopleError
-from coterie.segments import hierarchy
 from coterie.segments.clustering import KMeansSegments
 from coterie.segments.contract.checks import LAWS, check_segmenter, checks
 from coterie.segments.contract.trial import made_up_people
@@ -103,10 +102,9 @@ def test_segmenters_keep_their_contract(segmenter, people, law):
 
 
 @pytest.mark.slow
-def test_ward_over_small_groups_keeps_it_too(monkeypatch):
-    monkeypatch.setattr(hierarchy, "LIMIT", 100)
-    assert "groups" in WardSegments(3).fit(made_up_people()[0]).method_
-    check_segmenter(WardSegments(3))
+def test_ward_over_small_groups_keeps_it_too():
+    assert "groups" in WardSegments(3, exact=100).fit(made_up_people()[0]).method_
+    check_segmenter(WardSegments(3, exact=100))
 
 
 BAD: list[type[Parts]] = []

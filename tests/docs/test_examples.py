@@ -20,16 +20,14 @@ from pages import DOCS, PAGES, Block, blocks, name
 
 WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
 ON_SPARK = {"run-on-spark.md"}  # slow, and skipped where Spark or Java is not installed
+SLOW = {*ON_SPARK, "who-is-worth-keeping.md", "value-customers.md", "win-back-lists.md"}  # more than ten seconds each
 MODULES = sorted(module.name for module in pkgutil.walk_packages(coterie.__path__, "coterie."))
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, id=name(page), marks=pytest.mark.slow if page.name in ON_SPARK else ())
-        for page in WITH_PYTHON
-    ],
+    [pytest.param(page, id=name(page), marks=pytest.mark.slow if page.name in SLOW else ()) for page in WITH_PYTHON],
 )
 def test_the_examples_of_a_page_run(page: Path, desk: Path, request: pytest.FixtureRequest) -> None:
     """The blocks of a page are one program, run in a folder of its own with a shop's files (see ``desk``).

@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coterie.features import batch, buckets
+from coterie.features.aggregation import Aggregation
 from coterie.features.catalog import CATALOG
+from coterie.features.feature import LIFETIME, ORDER_LINE, Feature
 from coterie.progress import SILENT
 from coterie.store.warehouse import Warehouse
 from oracles.definitions import FUTURE, POOL
@@ -90,6 +92,31 @@ def test_a_small_shop_is_one_bucket_and_moments_make_it_larger(shop: Shop) -> No
     history = people((1,), (2,), (3,), (4,))
     assert len(split(shop, history, [1, 2, 3, 4], 8)) == 1
     assert len(split(shop, history, [1, 2, 3, 4] * 4, 8)) == 4
+
+
+def test_rows_of_pairs_make_it_no_larger(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line is of one product: of however many rows of a person, it is worked on in one a moment."""
+    history, steps = people((1,), (2,), (3,), (4,)), []
+    lines = Feature(
+        "lines", ORDER_LINE, Aggregation("count"), None, LIFETIME,
+        unit="count", title="Lines", meaning="Lines of one product.", per="person-product",
+    )  # fmt: skip
+    pairs = [(person, f"p{number}", moment) for moment in MOMENTS for person in (1, 2, 3, 4) for number in range(9)]
+    person, product, moment = zip(*pairs, strict=True)
+    rows = pa.table({"person": person, "source": ["till"] * len(pairs), "product_id": product, "as_of": moment})
+
+    class Watching:
+        def step(self, name: str, done: int, total: int | None = None) -> None:
+            steps.append(done)
+
+    monkeypatch.setattr(buckets, "FACTS", 8)
+    warehouse = shop(history)
+    one_moment = batch.table(warehouse, [lines], rows.slice(0, 36), timezone=ZONE, progress=Watching())
+    assert steps == [0, 36]
+    steps.clear()
+    every = batch.table(warehouse, [lines], rows, timezone=ZONE, progress=Watching())
+    assert len(steps) == 1 + len(MOMENTS)
+    assert every.slice(0, 36).equals(one_moment)
 
 
 def test_few_of_many_people_are_one_bucket_that_reads_only_their_facts(shop: Shop) -> None:

@@ -28,7 +28,8 @@ WINDOWED = [name for name in CATALOG.names if re.search(r"_\d+d$", name)]
 def test_the_promised_features_are_there() -> None:
     assert set(PROMISED.split()) <= set(CATALOG.names)
     assert len(set(CATALOG.names)) == len(CATALOG)
-    assert [make(90).name for make in OUTCOMES] == ["future_spend_90d", "churned_90d", "future_orders_90d"]
+    names = ["future_spend", "churned", "future_orders", "future_category", "next_category", "future_responses"]
+    assert [make(90).name for make in OUTCOMES] == [f"{name}_90d" for name in names]
 
 
 @pytest.mark.parametrize("feature", CATALOG, ids=lambda feature: feature.name)

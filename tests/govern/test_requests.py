@@ -16,13 +16,23 @@ from coterie.errors import DataError, ParameterError
 from coterie.govern.audit import Audit
 from coterie.govern.consent import CONSENTS
 from coterie.govern.holders import Holder, Impersonal, LakeHolder, LedgerHolder, VaultHolder, unowned
-from coterie.govern.requests import ERASURES, export_person, exported_json, finish, forget, kept_out, rehearse
+from coterie.govern.requests import (
+    ERASURES,
+    erasure_debt,
+    export_person,
+    exported_json,
+    finish,
+    forget,
+    kept_out,
+    rehearse,
+)
 from coterie.schema import IDENTIFIER
 from coterie.store.lake import MemoryLake
 from coterie.store.ledger import MemoryLedger, SqliteLedger
 from coterie.store.vault import MemoryVault
 
 NOW = datetime(2026, 3, 1, 12)
+TAUGHT = {"model_id": "segments-kmeans-0011", "kind": "kmeans", "as_of": "2026-02-01T00:00:00Z"}
 
 
 @dataclass
@@ -181,11 +191,13 @@ def test_a_request_that_was_cut_off_is_finished_though_nobody_can_be_found_any_m
     holders: list[Holder] = [*shop.holders]
     holders.insert(place, Dying())
     with pytest.raises(KeyboardInterrupt):
-        forget(holders, shop.people[:2], audit=audit, now=NOW)
+        forget(holders, shop.people[:2], audit=audit, now=NOW, models=[TAUGHT])
     assert sorted(shop.ledger.read(ERASURES)["subject"].to_pylist()) == sorted(shop.people[:2])
     (receipt,) = finish(holders, audit)
     assert receipt.verified
     assert (receipt.subjects, receipt.asked_at) == (2, NOW)
+    assert receipt.to_json()["models"] == [TAUGHT], "what was trained with the person is told although all is erased"
+    assert erasure_debt(audit) == {TAUGHT["model_id"]: 1}
     assert export_person(shop.holders, shop.people[:2]) == {}
     assert shop.ledger.read(ERASURES).num_rows == 0
     assert finish(holders, audit) == []

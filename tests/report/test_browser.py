@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
+from coterie.report.predictions import render_value
 from coterie.report.segments import SegmentReport, render
+from coterie.report.targets import render_target
+from oracles.valued import targeted, valued
 
 pytestmark = pytest.mark.browser
 
@@ -42,11 +45,11 @@ addEventListener("load", () => {
   const order = () => all("table.sortable tbody th bdi").map((one) => one.textContent);
   const heads = all("table.sortable th button");
   found.orders = [order()];
-  heads[1].click(); found.orders.push(order());
-  heads[1].click(); found.orders.push(order());
-  found.sorted = heads[1].parentElement.getAttribute("aria-sort");
+  heads[1]?.click(); found.orders.push(order());
+  heads[1]?.click(); found.orders.push(order());
+  found.sorted = heads[1]?.parentElement.getAttribute("aria-sort");
   const mark = all("svg [data-segment='2']").find((one) => one.getBoundingClientRect().width);
-  mark.querySelector("rect,path").dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
+  mark?.querySelector("rect,path").dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
   found.dim = [...new Set(all("[data-segment].dim").map((one) => one.dataset.segment))].sort();
   found.named = all("svg[role=img]").every((one) => one.getAttribute("aria-label"));
   found.fetched = frame.contentWindow.performance.getEntriesByType("resource").map((one) => one.name)
@@ -104,6 +107,20 @@ def test_every_section_fits(chromium: str, full: Callable[..., SegmentReport], w
     assert found["needed"] <= found["room"]
     assert found["cut"] == 0
     assert found["smallest"] >= 11
+    assert found["named"]
+    assert found["fetched"] == []
+
+
+@pytest.mark.parametrize("width", [360, 860, 1280])
+@pytest.mark.parametrize(
+    "page", [lambda: render_value(valued()), lambda: render_target(targeted())], ids=["values", "target"]
+)
+def test_predictions_fit(chromium: str, page: Callable[[], str], width: int, tmp_path: Path) -> None:
+    found = _look(chromium, page().replace("<details", "<details open"), width, tmp_path)
+    assert found["needed"] <= found["room"]
+    assert found["cut"] == 0
+    assert found["smallest"] >= 11
+    assert found["papers"][0] != found["papers"][1]
     assert found["named"]
     assert found["fetched"] == []
 

@@ -31,7 +31,7 @@ def test_every_figure_has_its_name(full: Report, tmp_path: Path) -> None:
 def test_pictures_are_as_large_as_their_figures_twice(full: Report, tmp_path: Path) -> None:
     gone = {"segments": (), "projection": None, "tree": (), "relations": None, "migrations": (), "evidence": ()}
     report = full(**gone, goal=None, likings=())
-    ((vector, _), (raster, _)) = (write_figures(report, tmp_path, format=format) for format in FORMATS)
+    ((vector,), (raster,)) = (write_figures(report, tmp_path, format=format) for format in FORMATS)
     size = ElementTree.fromstring(vector.read_text("utf-8"))
     sides = struct.unpack(">II", raster.read_bytes()[16:24])
     assert list(sides) == [round(2 * float(size.get(side, "nan"))) for side in ("width", "height")]

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -206,3 +208,13 @@ def test_two_hundred_features_of_a_hundred_people_are_not_called_kinds():
     assert np.bincount(model.labels_, minlength=4).min() > 0
     searched = KMeansSegments(candidates=(2, 3), minimum_size=10, resamples=10).fit(X)
     assert searched.warning_
+
+
+def test_resamples_without_some_kind_of_people_say_nothing_aside():
+    """Where a resample holds fewer kinds of people than segments, its groups are the kinds, and k-means has no say."""
+    people = pa.table({"spend": [1, 1, 1, 1, 1, 50, 50, 50, 50, 900], "orders": [1] * 5 + [3] * 4 + [9]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = KMeansSegments(candidates=(3,), minimum_size=1, resamples=10, n_init=1).fit(people)
+    assert model.labels_.tolist() == [2] * 5 + [1] * 4 + [0]
+    assert [one.value for one in model.stability_] == [1.0, 1.0, 1.0]

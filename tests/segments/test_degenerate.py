@@ -6,13 +6,12 @@ import warnings
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import adjusted_rand_score
 
 from coterie.errors import CoterieError, NoVariationError, ParameterError, TooFewPeopleError
-from coterie.segments import hierarchy
 from coterie.segments.clustering import KMeansSegments
 from coterie.segments.goal import GoalSegments
 from coterie.segments.hierarchy import WardSegments
@@ -24,6 +23,7 @@ MADE = {
     "k-means": lambda: KMeansSegments(3),
     "k-means, own k": lambda: KMeansSegments(candidates=(2, 3), minimum_size=5, resamples=3, n_init=1),
     "ward": lambda: WardSegments(3),
+    "ward, small groups": lambda: WardSegments(3, exact=10),
     "ward, polished": lambda: WardSegments(3, polish=True),
     "goal": lambda: GoalSegments(3, minimum_size=5),
     "taste": lambda: TasteSegments(3, n_init=3, minimum_size=5),
@@ -187,7 +187,14 @@ def test_whole_numbers_that_no_float_can_hold(make):
     tried(make, {**columns, "spend": large})
 
 
+HUGE = 5.99231045e307  # of which three are more than a float can hold
+
+
 @settings(max_examples=25, deadline=None)
+@example(name="taste", values=np.array([[HUGE, 0, 0], *[[0, 0, 0]] * 14], dtype=float))
+@example(name="taste", values=np.array([[0, HUGE, HUGE], [HUGE, 0, HUGE], *[[HUGE, HUGE, HUGE]] * 3]))
+@example(name="taste", values=np.array([[5e-324, 0, 1], [0, 5e-324, 1], *[[1, 1, 0]] * 5]))
+@example(name="taste", values=np.array([[5e-324, 0, 0], [5e-324, 1e308, 0], *[[1e308, 0, 1e308]] * 5]))
 @given(
     name=st.sampled_from(sorted(MADE)),
     values=arrays(
@@ -200,7 +207,7 @@ def test_whatever_the_numbers_are(name, values):
     tried(MADE[name], dict(zip(COLUMNS, values.T, strict=True)))
 
 
-def test_refusals_are_of_their_kind(monkeypatch):
+def test_refusals_are_of_their_kind():
     _, columns = people()
     with pytest.raises(NoVariationError):
         KMeansSegments(3).fit(pa.table({"spend": [5.0] * 20}))
@@ -210,8 +217,8 @@ def test_refusals_are_of_their_kind(monkeypatch):
         GoalSegments(3, minimum_size=100).fit(pa.table(columns), outcome(120))
     with pytest.raises(ParameterError, match="known for every person"):
         RFMSegments().fit(pa.table({**columns, "orders": np.full(120, np.nan)}))
-    monkeypatch.setattr(hierarchy, "LIMIT", 10)  # over small groups
-    with pytest.raises(NoVariationError):
-        WardSegments(3).fit(pa.table({"spend": [5.0] * 20}))
-    with pytest.raises(TooFewPeopleError):
-        WardSegments(3).fit(pa.table({"spend": [5.0, 6.0] * 20}))
+    for exact in (20_000, 10):  # over small groups, too
+        with pytest.raises(NoVariationError):
+            WardSegments(3, exact=exact).fit(pa.table({"spend": [5.0] * 20}))
+        with pytest.raises(TooFewPeopleError):
+            WardSegments(3, exact=exact).fit(pa.table({"spend": [5.0, 6.0] * 20}))

@@ -7,7 +7,6 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.metrics import adjusted_rand_score
 
 from coterie.errors import IntegrityError, NoVariationError, ParameterError, TooFewPeopleError
-from coterie.segments import hierarchy
 from coterie.segments.hierarchy import WardSegments
 from coterie.segments.people import nearest
 
@@ -293,25 +292,24 @@ def test_long_work_tells_how_far_it_is(crowd, three_kinds):
 
 
 @pytest.mark.parametrize("limit", [20_000, 10])
-def test_degenerate_people(monkeypatch, limit):
+def test_degenerate_people(limit):
     """On all pairs, and on small groups."""
-    monkeypatch.setattr(hierarchy, "LIMIT", limit)
     twins = pa.table({"orders": [1, 1, 9, 9, 30, 30] * 5, "spend": [5, 5, 80, 80, 900, 900] * 5})
-    model = WardSegments(3).fit(twins)
+    model = WardSegments(3, exact=limit).fit(twins)
     assert model.labels_.tolist() == [2, 2, 1, 1, 0, 0] * 5
     np.testing.assert_array_equal(model.predict(twins), model.labels_)
     assert model.tree_.weights.tolist() == [10, 10, 10]
     with pytest.raises(TooFewPeopleError):
-        WardSegments(4).fit(twins)
+        WardSegments(4, exact=limit).fit(twins)
     one_apart = pa.table({"orders": [3] * 59 + [80], "spend": [100] * 59 + [9_000]})
-    assert np.bincount(WardSegments(2, scaling="standard").fit(one_apart).labels_).tolist() == [1, 59]
+    assert np.bincount(WardSegments(2, scaling="standard", exact=limit).fit(one_apart).labels_).tolist() == [1, 59]
     with pytest.raises(NoVariationError):
-        WardSegments(2).fit(pa.table({"orders": [3] * 40}))
-    three = WardSegments(2).fit(pa.table({"orders": [1, 2, 30], "spend": [1, 2, 900]}))
+        WardSegments(2, exact=limit).fit(pa.table({"orders": [3] * 40}))
+    three = WardSegments(2, exact=limit).fit(pa.table({"orders": [1, 2, 30], "spend": [1, 2, 900]}))
     assert three.labels_.tolist() == [1, 1, 0]
     assert three.cut(3).k_ == 3
     dominant = np.random.default_rng(0).normal(size=(500, 3))
     dominant[7, 0] = 1e9
-    found = WardSegments(4, scaling="standard").fit(dominant)
+    found = WardSegments(4, scaling="standard", exact=limit).fit(dominant)
     assert np.bincount(found.labels_).min() >= 1
     assert found.cut(4, minimum_size=20).labels_.shape == (500,)

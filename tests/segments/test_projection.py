@@ -14,7 +14,7 @@ def matrix(households):
 
 
 def test_the_map_is_sklearns_pca(households, matrix):
-    drawn = project(households, np.zeros(len(households), dtype=int), matrix)
+    drawn = project(households, np.zeros(len(households), dtype=int), matrix, points=len(households))
     pca = PCA(2).fit(matrix.transform(households).astype(float))
     theirs = pca.transform(matrix.transform(households).astype(float))
     theirs /= theirs.std(axis=0)
@@ -47,6 +47,21 @@ def test_a_sample_keeps_every_segments_share(households, matrix):
     assert sizes[2] == 1
     assert sizes[1] == pytest.approx(500 * 400 / 2372, abs=1)
     assert len(project(households, labels, matrix, points=1).x) == 1
+
+
+def test_nobody_is_drawn_of_a_small_segment(households, matrix):
+    labels = np.zeros(len(households), dtype=int)
+    labels[:400], labels[400:430] = 1, 2
+    assert set(project(households, labels, matrix, minimum_group=31).segment) == {0, 1}
+    assert set(project(households, labels, matrix, minimum_group=30, points=100).segment) == {0, 1, 2}
+    assert not len(project(households, labels, matrix, minimum_group=5_000).x)
+
+
+def test_the_first_points_of_a_segment_are_a_fair_part_of_it(households, matrix):
+    """A page that may not tell how many there are draws the first so many."""
+    drawn = project(households, np.zeros(len(households), dtype=int), matrix, points=2_000)
+    assert abs(drawn.x[:1_000].mean() - drawn.x.mean()) < 0.1
+    assert len(np.unique(np.sign(np.diff(drawn.x[:20])))) == 2
 
 
 def test_one_feature_makes_a_line(three_kinds):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from coterie.segments.suppression import withheld
+from coterie.segments.suppression import P, dominated, dominated_groups, told_share, withheld
 
 TABLES = st.integers(2, 4).flatmap(
     lambda k: st.lists(
@@ -65,3 +67,41 @@ def test_a_small_cell_takes_others_of_its_row_column_and_diagonal_along() -> Non
     assert hidden[1].sum() >= 2
     assert hidden[:, 2].sum() >= 2
     assert not hidden.diagonal().any()
+
+
+@given(st.lists(st.floats(0, 1e15), min_size=1, max_size=40))
+def test_the_second_largest_comes_not_near_to_the_largest(amounts: list[float]) -> None:
+    """Whoever knows the sum and their own part guesses the largest one as what is left."""
+    ordered = sorted(amounts, reverse=True)
+    others = [*ordered[2:]]
+    if ordered[0] and not dominated(amounts):
+        assert sum(others) >= (P - 1e-9) * ordered[0]
+    if ordered[0] and dominated(amounts):
+        assert sum(others) <= (P + 1e-9) * ordered[0]
+    assert dominated(amounts) == dominated([-one for one in reversed(amounts)])
+
+
+def test_sums_of_one_and_of_nothing() -> None:
+    assert dominated([5.0])
+    assert dominated([5.0, np.nan, 4.0])
+    assert not dominated([0.0, 0.0])
+    assert not dominated([])
+    assert not dominated([1.0] * 50)
+    assert dominated_groups(np.array([0, 0, 2, 2, 2]), [1, 9, 3, 3, 3], 3) == (0,)
+
+
+@given(st.integers(1, 100_000), st.integers(2, 100), st.data())
+def test_a_share_does_not_tell_a_small_group(people: int, minimum: int, data: st.DataObject) -> None:
+    there = data.draw(st.integers(0, people))
+    told = told_share(there / people, people, minimum)
+    if people < 2 * minimum:
+        assert math.isnan(told)
+    elif there < minimum:
+        assert told == 0
+    elif people - there < minimum:
+        assert told == 1
+    else:
+        assert abs(told - there / people) <= 1.26 * minimum / people  # a step is at most 2.5 times what it must be …
+        near = [one for one in range(max(there - minimum, 0), min(there + minimum, people) + 1)
+                if told_share(one / people, people, minimum) == told]  # fmt: skip
+        assert len(near) >= min(minimum // 2, people - 2 * minimum + 1)  # … and others have the same

@@ -48,6 +48,16 @@ def test_fidelity_is_of_people_not_seen(households):
     assert told[0].fidelity < 0.32
 
 
+def test_fidelity_is_no_better_for_the_choice_of_a_size():
+    """Of coins that no feature tells, the best of many sizes is right in more than half by luck: that is not told."""
+    found = []
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        people = pa.table({f"noise_{number}": random.normal(0, 1, 60) for number in range(8)})
+        found.append(surrogate(people, random.permutation(np.arange(60) % 2), minimum_size=2)[0].fidelity)
+    assert np.mean(found) < 0.53
+
+
 def test_order_of_rows_changes_nothing(households, labels):
     order = np.random.default_rng(2).permutation(len(households))
     assert surrogate(households.take(order), labels[order]) == surrogate(households, labels)

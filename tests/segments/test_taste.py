@@ -88,6 +88,27 @@ def test_only_what_weighs_something_is_a_liking():
     assert sorted(model.names_) == ["tea", "wine"]
 
 
+@pytest.mark.parametrize("weighting", ["share", "root"])
+@pytest.mark.parametrize("factor", [1e-300, 1e299])
+def test_the_scale_of_amounts_changes_nothing(bought, weighting, factor):
+    """Squares of the one vanish and sums of the other overflow, and neither is told otherwise."""
+    scaled = bought[0].set_column(2, "amount", pa.array(bought[0]["amount"].to_numpy() * factor))
+    told = [TasteSegments(3, weighting=weighting).fit(frame) for frame in (bought[0], scaled)]
+    assert alike(told[0].labels_, told[1].labels_)
+    shares = [sorted((one.item, round(one.share, 9)) for some in model.likings_ for one in some) for model in told]
+    assert shares[0] == shares[1]
+
+
+def test_who_spends_more_than_a_float_can_hold_is_worth_most(bought):
+    table, taste = bought
+    rich = taste[table["person"].to_numpy() - 1000] == 1
+    amount = table["amount"].to_numpy().copy()
+    amount[rich] *= 1.7e308 / amount[rich].max()
+    twice = table.set_column(2, "amount", pa.array(amount))
+    found = TasteSegments(3).fit(pa.concat_tables([twice, twice]))
+    assert set(found.labels_[taste == 1].tolist()) == {0}
+
+
 def test_features_of_a_person_tell_no_taste(model):
     assert model.assigner() is None
     assert model.comes_again

@@ -4,6 +4,7 @@ import json
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -188,6 +189,27 @@ def test_names_say_what_is_true(households):
     assert len(nodes) == 79
     assert len({node.name for node in nodes}) == 79
     assert not any("(2)" in node.name for node in nodes)
+
+
+def test_nodes_are_named_by_what_the_tree_sees(households):
+    """Two ages and two kinds of homes, whoever buys how much; a tree of purchases does not speak of them."""
+    random = np.random.default_rng(3)
+    people = households.append_column("age", pa.array(random.choice(["19-24", "65+"], len(households))))
+    people = people.append_column("home_ownership", pa.array(random.choice(["Homeowner", "Renter"], len(households))))
+    model = WardSegments(4, columns=["age", "home_ownership"]).fit(people)
+    names = {node.name for node in model.tree(4) if node.height == 0 or node.segment is not None}
+    assert names >= {"Homeowners, 19-24", "Homeowners, 65+", "Renters, 19-24", "Renters, 65+"}
+    again = WardSegments.from_json(json.loads(json.dumps(model.to_json(), allow_nan=False)))
+    assert again.tree() == model.tree()
+    plain = WardSegments(4, columns=["recency_days", "spend"]).fit(people).tree(4)
+    assert not any(word in node.name for node in plain for word in ("19", "65", "Homeowner", "Renter"))
+
+
+def test_a_tree_of_before_is_named_by_purchases(households):
+    body = WardSegments(4).fit(households).tree_.to_json()
+    names = [node.name for node in SegmentTree.from_json(body).nodes()]
+    del body["seen"], body["levels"]
+    assert [node.name for node in SegmentTree.from_json(body).nodes()] == names
 
 
 def test_people_alike_are_not_told_apart():

@@ -175,6 +175,18 @@ def test_other_methods_are_followed_too(shop: Workspace, method: str) -> None:
             shop.follow(method=method, margin=0.1)
 
 
+@pytest.mark.slow
+def test_a_margin_holds_taste_too(shop: Workspace) -> None:
+    """The distances are those in the space of tastes, and people are paired with their own."""
+    shop.segment("2025-08-01", k=3, method="taste", horizon_days=60)
+    plain = shop.follow(method="taste", until="2025-11-01")
+    kept = shop.follow(method="taste", until="2025-11-01", margin=0.3)
+    assert members(plain, FIRST) == members(kept, FIRST)
+    assert sum(one.stayed.value for one in kept.migrations) > sum(one.stayed.value for one in plain.migrations)
+    firm = shop.follow(method="taste", until="2025-11-01", margin=1e-9)
+    assert firm.members.equals(plain.members)
+
+
 def test_who_objected_is_not_followed_and_is_counted(months: Following) -> None:
     found = months
     assert list(found.refused.values()) == [1]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 from sklearn.metrics import adjusted_rand_score
@@ -16,9 +17,10 @@ import coterie
 from coterie import Workspace
 from coterie.errors import ParameterError
 from coterie.features import published
+from coterie.govern.requests import erasure_debt
 from coterie.profiles.rules import IdentityRules
 from coterie.schema import utc_now
-from coterie.workspace import assigning
+from coterie.workspace import assigning, fitting
 from coterie.workspace.recipes import METHODS, Recipe
 
 MIDDLE = "2025-11-01"
@@ -160,7 +162,7 @@ def test_what_does_not_go_together_is_refused(shop: Workspace) -> None:
         ({"method": "taste", "view": "combined"}, "takes no view"),
         ({"model": "latest", "k": 3}, "its own k"),
         ({"horizon_days": 0}, "at least 1"),
-        ({"view": "engagement", "k": 2}, "no column of the view"),
+        ({"view": "engagement", "k": 2}, "view engagement: it looks at days since last visit"),
     ):
         with pytest.raises(Exception, match=words):
             shop.segment(MIDDLE, **wrong)
@@ -168,7 +170,79 @@ def test_what_does_not_go_together_is_refused(shop: Workspace) -> None:
         shop.assign(method="taste")
 
 
+def test_the_tree_beside_k_means_is_made_of_small_groups_where_people_are_many(
+    shop: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = shop.segment(MIDDLE, k=2, horizon_days=60)
+    monkeypatch.setattr(fitting, "BESIDE", 50)
+    made = shop.segment(MIDDLE, k=3, horizon_days=60)
+    assert made.tree[0].size == exact.tree[0].size == made.people
+    assert {node.segment for node in made.tree} >= {0, 1, 2}
+
+
 def test_one_recipe_differs_from_another_in_more_than_its_name(shop: Workspace) -> None:
     purchases = shop.segment(MIDDLE, k=2, horizon_days=60).members["segment"].to_numpy()
     ages = shop.segment(MIDDLE, k=2, view="demographics", horizon_days=60).members["segment"].to_numpy()
     assert adjusted_rand_score(purchases, ages) < 0.5
+
+
+def _choose(shop: Workspace, exports: Path, folder: Path, mail: str, choice: str) -> None:
+    """Somebody says something about being segmented, today."""
+    shutil.copytree(exports, folder)
+    said = {"mail": ["p7@shop.example", mail], "purpose": ["segmentation"] * 2, "choice": ["objected", choice]}
+    said |= {"words": ["letter"] * 2, "at": ["2025-03-01 10:00:00", "2026-03-01 10:00:00"]}
+    csv.write_csv(pa.table(said), folder / "choices.csv")
+    shop.ingest(folder / "till.toml")
+
+
+def test_who_says_no_is_in_no_segment_from_then_on(shop: Workspace, exports: Path, tmp_path: Path) -> None:
+    made = shop.segment(MIDDLE, k=2, horizon_days=60)
+    shop.segment(MIDDLE, method="rfm", horizon_days=60)
+    who = "email=p3@shop.example"
+    before = shop.show(who)
+    assert {one.segmentation for one in before.memberships} == {"segment_kmeans", "segment_rfm"}
+    key = before.profile.person
+    assert key in made.members["person"].to_pylist()
+    _choose(shop, exports, tmp_path / "later", "p3@shop.example", "withdrawn")
+    assert shop.show(who).memberships == ()
+    assert shop.show("email=p4@shop.example").memberships
+    path = shop.write(made.members, tmp_path / "segments.parquet", purpose="segmentation", group="segment")
+    assert key not in pq.read_table(path)["person"].to_pylist()
+    # who asks for a copy of what is held gets it: it is held until the segments are made anew
+    assert "published" in shop.export(who)
+
+
+def test_a_profile_for_another_purpose_tells_no_segment_of_who_said_no(
+    shop: Workspace, exports: Path, tmp_path: Path
+) -> None:
+    shop.segment(MIDDLE, k=2, horizon_days=60)
+    _choose(shop, exports, tmp_path / "later", "p3@shop.example", "objected")
+    shop.gate.admit("till", dict.fromkeys(("segmentation", "personalisation"), "legitimate interest: we do"))
+    for moment in (None, "2026-03-05"):  # from what is kept ready, and from the facts
+        said = shop.profile("customer_id=c3", as_of=moment)
+        assert said.values
+        assert said.segments == ()
+        assert shop.profile("customer_id=c4", as_of=moment).segments
+
+
+def test_a_receipt_names_the_models_that_the_person_was_in(shop: Workspace) -> None:
+    early = shop.segment("2025-02-01", method="rfm", horizon_days=30)
+    later = shop.segment(MIDDLE, method="rfm", horizon_days=60)
+    first = {one["person"]: one["at"] for one in shop.warehouse.query(
+        "SELECT who.person, MIN(line.occurred_at) AS at FROM order_lines AS line JOIN person_of AS who USING (subject) "
+        "GROUP BY who.person").to_pylist()}  # fmt: skip
+    persons = {number: shop.show(f"email=p{number}@shop.example").profile.person for number in range(20)}
+    new = next(number for number, key in persons.items() if early.as_of < first[key] < later.as_of)
+    old = next(number for number, key in persons.items() if first[key] < early.as_of and number != 7)
+    rehearsed = shop.forget(f"email=p{old}@shop.example", dry_run=True)
+    assert [one["model_id"] for one in rehearsed.models] == [early.model_id, later.model_id]
+    assert erasure_debt(shop.gate.audit) == {}
+    receipt = shop.forget(f"email=p{old}@shop.example")
+    assert receipt.to_json()["models"][0] == {
+        "model_id": early.model_id,
+        "kind": "rfm",
+        "as_of": "2025-01-31T23:00:00Z",
+    }
+    assert [one["model_id"] for one in shop.forget(f"email=p{new}@shop.example").models] == [later.model_id]
+    assert shop.forget("email=p7@shop.example").models == ()  # had objected before they were trained
+    assert erasure_debt(shop.gate.audit) == {early.model_id: 1, later.model_id: 2}

@@ -8,24 +8,10 @@ import pytest
 
 import coterie
 from coterie import Mapping, Workspace
-from coterie.errors import NoVariationError, TooFewPeopleError
+from coterie.errors import EmptyShopError, MissingColumnError, NoVariationError, TooFewPeopleError
+from till import mapping
 
-MAPPING = Mapping.from_json(
-    {
-        "source": "till",
-        "currency": "USD",
-        "lawful_basis": {"segmentation": "legitimate interest: we group customers by what they bought"},
-        "read": [
-            {
-                "file": "orders.csv",
-                "to": "order_line",
-                "id": ["order"],
-                "identify": {"customer_id": "customer"},
-                "fields": {"order_id": "order", "amount": "total", "occurred_at": "at"},
-            }
-        ],
-    }
-)
+MAPPING = mapping()
 
 
 def shop_of(folder: Path, orders: list[tuple[str, str, str]]) -> Workspace:
@@ -45,6 +31,32 @@ def test_one_customer_is_no_segment(tmp_path: Path) -> None:
                 shop.segment(k=k)
 
 
+def test_refunds_alone_are_said_to_be_refunds(tmp_path: Path) -> None:
+    refunds = MAPPING.to_json()
+    refunds["read"][0]["kind"] = "Order Refunded"
+    (tmp_path / "orders.csv").write_text("order,customer,total,at\n1,c1,9.00,2025-01-02\n", "utf-8")
+    with coterie.open(None) as shop:
+        shop.ingest(Mapping.from_json(refunds), tmp_path)
+        for ask in (shop.segment, shop.build):
+            with pytest.raises(EmptyShopError, match="refunds only") as refused:
+                ask()
+            assert "the orders themselves" in str(refused.value.hint)
+
+
+def test_a_view_without_data_says_what_would_bring_them(tmp_path: Path) -> None:
+    orders = [(f"c{n}", f"{10 + n}.00", f"2025-01-{n % 27 + 1:02d}") for n in range(60)]
+    with shop_of(tmp_path, orders) as shop, pytest.raises(MissingColumnError) as refused:
+        shop.segment(view="demographics", k=2)
+    assert "_" not in refused.value.message, "titles, not names of columns"
+    assert "no trait age: map it as a trait of the source" in str(refused.value.hint)
+
+
+def test_a_goal_of_few_people_names_what_can_be_set(tmp_path: Path) -> None:
+    orders = [(f"c{n}", f"{10 + n}.00", f"2025-{month:02d}-01") for n in range(30) for month in (1, 3, 6)]
+    with shop_of(tmp_path, orders) as shop, pytest.raises(TooFewPeopleError, match="minimum_group"):
+        shop.segment(method="goal", horizon_days=60)
+
+
 def test_identical_customers_cannot_be_told_apart(tmp_path: Path) -> None:
     with shop_of(tmp_path, [(f"c{n}", "10.00", "2025-01-01") for n in range(120)]) as shop:
         for method in ("kmeans", "ward"):
@@ -53,11 +65,11 @@ def test_identical_customers_cannot_be_told_apart(tmp_path: Path) -> None:
 
 
 def test_more_segments_than_people_are_refused(tmp_path: Path) -> None:
-    orders = [(f"c{n}", f"{10 + n}.00", f"2025-01-{n + 1:02d}") for n in range(9)]
+    orders = [(f"c{n}", f"{10 + n}.00", f"2025-01-{n + 1:02d}") for n in range(18)]
     with shop_of(tmp_path, orders) as shop:
         assert len(shop.segment(k=2).segments) == 2
-        with pytest.raises(TooFewPeopleError, match="at least 10 people, there are 9"):
-            shop.segment(k=10)
+        with pytest.raises(TooFewPeopleError, match="at least 20 people, there are 18"):
+            shop.segment(k=20)
         with pytest.raises(TooFewPeopleError, match="give k"):
             shop.segment()
 

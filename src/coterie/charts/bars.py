@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -172,7 +173,13 @@ def diverging(
 
 
 def columns(
-    values: Sequence[tuple[str, float, str]], *, title: str, description: str, width: int = 860, height: int = 150
+    values: Sequence[tuple[str, float, str]],
+    *,
+    title: str,
+    description: str,
+    width: int = 860,
+    height: int = 150,
+    written: bool = False,
 ) -> Markup:
     """Draw one column a period, in order of time.
 
@@ -184,6 +191,8 @@ def columns(
         For those who cannot see it.
     width, height
         Pixels.
+    written
+        Whether each figure is written out; else only the highest and the last.
     """
     top, base = 26.0, height - 24.0
     most = max((value for _, value, _ in values), default=0.0) or 1.0
@@ -199,7 +208,9 @@ def columns(
         if index % every == 0:
             under = max(index * pitch + pitch / 2, extent(label, 12) / 2)
             body.append(text(under, base + 18, label, classes="muted small", anchor="middle"))
-        if index in (peak, len(values) - 1) and (index == peak or abs(index - peak) * pitch > extent(words, 12) + 8):
+        if written:
+            body.append(text(x + wide / 2, base - high - 7, words, classes="small", anchor="middle"))
+        elif index in (peak, len(values) - 1) and (index == peak or abs(index - peak) * pitch > extent(words, 12) + 8):
             anchor = "end" if index == len(values) - 1 else "start" if index == 0 else "middle"
             at = {"end": x + wide, "start": x, "middle": x + wide / 2}[anchor]
             body.append(text(at, base - high - 7, words, classes="small", anchor=anchor))
@@ -208,7 +219,7 @@ def columns(
 
 def meter(amount: float, most: float, *, segment: int | None = None, width: int = 96) -> Markup:
     """Draw one bar for a cell of a table, beside the figure in words; it says nothing that the figure does not."""
-    length = width * min(max(amount / most, 0.0), 1.0) if most > 0 else 0.0
+    length = width * min(max(amount / most, 0.0), 1.0) if most > 0 and math.isfinite(amount) else 0.0
     body = part([box(0, 0, max(length, 1.0 if amount > 0 else 0.0), 8)], "plain" if segment is None else group(segment))
     return Markup('<svg class="meter" viewBox="0 0 {w} 8" width="{w}" height="8" aria-hidden="true">{}</svg>').format(
         body, w=width

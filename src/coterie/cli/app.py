@@ -19,6 +19,7 @@ from coterie.cli import (
     keeping,
     mappings,
     people,
+    predicting,
     recording,
     segmenting,
 )
@@ -28,7 +29,7 @@ from coterie.errors import CoterieError, UsageError
 
 COMMANDS = (
     *(collecting, recording, mappings, checking, identities),
-    *(defining, segmenting, following, answering, people, keeping),
+    *(defining, segmenting, following, predicting, answering, people, keeping),
 )
 """The modules that register commands, in the order in which data flows."""
 

@@ -67,18 +67,20 @@ def tables(screen: Screen, found: Following) -> None:
         (name, *(MISSING if told[place] is None else count(told[place] or 0) for told in sizes))
         for place, name in enumerate(found.names)
     ]
-    kept = [share(moved.stayed.value) for moved in found.migrations]
+    minimum = found.config.minimum_group
+    kept = [share(moved.stayed_told(minimum).value) for moved in found.migrations]
     rows.append(("in the same segment as before", MISSING, *kept))
     if found.remade:
-        again = [share(one.stayed.value) if one.stayed else MISSING for one in found.remade]
+        again = [share(one.stayed_told(minimum).value) if one.stayed else MISSING for one in found.remade]
         rows.append(("… were segments made anew", *again))
-    rows.append(("PSI of sizes", *(ratio(moment.shares.psi) for moment in found.moments)))
+    rows.append(("PSI of sizes", *(ratio(found.drift_of_sizes(moment).psi) for moment in found.moments)))
     screen.table(("segment", *days), rows, title="People")
     if found.migrations:
         moved = found.migrations[-1]
-        hidden = moved.withheld(found.config.minimum_group)
+        hidden = moved.withheld(minimum)
         grid = [
-            (f"{place + 1} {name}", *_shares(found, place, hidden[place])) for place, name in enumerate(moved.names)
+            (f"{place + 1} {name}", *(MISSING if one is None else share(one.value) for one in row))
+            for place, (name, row) in enumerate(zip(moved.names, moved.probabilities_told(minimum), strict=True))
         ]
         numbers = [f"to {place + 1}" for place in range(len(moved.names))]
         screen.table(
@@ -95,15 +97,11 @@ def tables(screen: Screen, found: Following) -> None:
         )
     if any(None in told for told in sizes) or (found.migrations and any(map(any, hidden))):
         screen.say(
-            f"{MISSING}: of fewer than {found.config.minimum_group} people, or of a group that would tell of one."
+            f"{MISSING}: of fewer than {minimum} people, or of a group that would tell of one; shares beside such are "
+            f"rounded, to 100% where fewer than {minimum} people are missing."
         )
     screen.lines([found.review.words])
     for reason in found.review.reasons:
         screen.say(f"  {reason.verdict:<6}  {reason.words}")
     for left in found.left_out:
         screen.say(f"Left out, because it is not permitted: {left}.")
-
-
-def _shares(found: Following, place: int, hidden: tuple[bool, ...]) -> list[str]:
-    row = found.migrations[-1].probabilities[place]
-    return [MISSING if one is None or hide else share(one.value) for one, hide in zip(row, hidden, strict=False)]

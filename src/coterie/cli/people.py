@@ -15,17 +15,17 @@ from coterie.errors import UsageError
 
 @app.command()
 def show(identifier: Identifier, shop: Shop = HERE, as_json: AsJson = False) -> None:
-    """Show what is known of one person, and which segment they are in."""
+    """Show what is known of one person: which segments they are in, and what was predicted of them."""
     screen = Screen(as_json=as_json)
     with open_shop(shop) as workspace:
         person = workspace.show(identifier)
-        timezone = workspace.config.timezone
+        config = workspace.config
     if as_json:
         screen.answer(person.to_json())
     else:
         from coterie.cli.words import person_lines
 
-        person_lines(screen, person, timezone)
+        person_lines(screen, person, config.timezone, config.currency)
 
 
 @app.command()

@@ -205,12 +205,13 @@ def profile_table(screen: Screen, found: ProfileNow) -> None:
 def segment_table(screen: Screen, made: Segmentation) -> None:
     """Print the segments and how they compare with naive ones."""
     rows = []
+    partial = any(made.hidden) or any(segment.dominated for segment in made.segments)
     for segment, hide in zip(made.segments, made.hidden, strict=True):
         told = ("–", "–", "–", "–")
         if not hide:
-            spent = money(segment.value, made.config.currency, compact=True)
+            spent = "–" if segment.dominated else money(segment.value, made.config.currency, compact=True)
             # of a total, what is left for the segments that are not told would be what one person spent
-            part = "–" if any(made.hidden) else share(segment.value_share)
+            part = "–" if partial else share(segment.value_share)
             told = (count(segment.size), share(segment.share), spent, part)
         rows.append((segment.segment, segment.name, *told))
     screen.table(("id", "segment", "people", "of people", "spent", "of spend"), rows)
@@ -232,6 +233,8 @@ def segment_table(screen: Screen, made: Segmentation) -> None:
         screen.lines([made.card.verdict])
         if made.card.as_of != made.as_of:
             screen.say(f"Judged as of {made.card.as_of:%Y-%m-%d %H:%M} UTC, the last time with a known future.")
+    if any(segment.dominated for segment in made.segments):
+        screen.say("–: of few people, or spent nearly all by one or two of them.")
     if made.warning:
         screen.say(f"Beware: {made.warning}", style="yellow")
     for what in made.reused:
@@ -240,7 +243,7 @@ def segment_table(screen: Screen, made: Segmentation) -> None:
         screen.say(f"Left out, because it is not permitted: {words}.")
 
 
-def person_lines(screen: Screen, person: Person, timezone: str) -> None:
+def person_lines(screen: Screen, person: Person, timezone: str, currency: str) -> None:
     """Print what is known of a person; days are those of the shop's time zone."""
     profile = person.profile
     lines = [
@@ -260,7 +263,24 @@ def person_lines(screen: Screen, person: Person, timezone: str) -> None:
         f"Segment: {one.segment} ({one.segmentation}, as of {one.as_of:%Y-%m-%d %H:%M} UTC)"
         for one in person.memberships
     ]
+    lines += [
+        f"{one.feature}: {_scored(one.feature, one.value, currency)} (as of {one.as_of:%Y-%m-%d %H:%M} UTC)"
+        for one in person.scores
+    ]
     screen.lines(lines)
+
+
+_MONEY = ("expected_spend_", "lifetime_value_", "predicted_spend_")
+_SHARES = ("active_", "predicted_churn_", "predicted_purchase_", "predicted_response_", "predicted_event_")
+
+
+def _scored(feature: str, value: float | str | None, currency: str) -> str:
+    """Write a score in its unit."""
+    if not isinstance(value, float):
+        return MISSING if value is None else value
+    if feature.startswith(_MONEY):
+        return money(value, currency)
+    return share(value) if feature.startswith(_SHARES) else ratio(value, places=1)
 
 
 def erasure_lines(screen: Screen, receipt: ErasureReceipt, *, dry_run: bool = False) -> None:
@@ -268,6 +288,7 @@ def erasure_lines(screen: Screen, receipt: ErasureReceipt, *, dry_run: bool = Fa
     if dry_run:
         screen.lines(["Nothing was erased. Held about this person:"])
         screen.table(("table", "rows"), list(receipt.left.items()))
+        _taught(screen, receipt)
         return
     screen.table(("holder", "rows erased"), list(receipt.erased.items()))
     found = "a second search found nothing" if receipt.verified else f"STILL THERE: {_pairs(receipt.left)}"
@@ -276,6 +297,19 @@ def erasure_lines(screen: Screen, receipt: ErasureReceipt, *, dry_run: bool = Fa
         screen.lines(["Later imports leave this person out; `coterie readmit` lets them back in, on their own wish."])
     if receipt.outside:
         screen.lines(["Files that were written outside the shop and may speak of the person:", *receipt.outside])
+    _taught(screen, receipt)
+
+
+def _taught(screen: Screen, receipt: ErasureReceipt) -> None:
+    """Name the models that have learnt from the person, too."""
+    if receipt.models:
+        screen.lines(
+            [
+                "Models that were trained with this person among others; they keep figures of groups, none of the "
+                "person's own:",
+                *(f"{one['model_id']} (as of {one['as_of'][:10]})" for one in receipt.models),
+            ]
+        )
 
 
 def _day(moment: datetime, timezone: str) -> str:

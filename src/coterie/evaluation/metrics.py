@@ -17,7 +17,7 @@ def r2(outcome: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     >>> r2([1, 2, 3], [1, 2, 3]), r2([1, 2, 3], [2, 2, 2])
     (1.0, 0.0)
     """
-    y, p = _pair(outcome, prediction, "prediction")
+    y, p = paired(outcome, prediction, "prediction")
     total = float(np.square(y - y.mean()).sum())
     return float("nan") if total == 0 else 1 - float(np.square(y - p).sum()) / total
 
@@ -34,7 +34,7 @@ def auc(happened: npt.ArrayLike, score: npt.ArrayLike) -> float:
     >>> auc([False, True, False, True], [0.1, 0.8, 0.3, 0.3])
     0.875
     """
-    y, s = _pair(happened, score, "score")
+    y, s = paired(happened, score, "score")
     yes = y > 0
     ones = int(yes.sum())
     if ones in (0, len(y)):
@@ -146,7 +146,8 @@ def jaccard(groups: npt.ArrayLike, others: npt.ArrayLike) -> Floats:
     return np.asarray((both / union).max(axis=1), dtype=np.float64)
 
 
-def _pair(outcome: npt.ArrayLike, other: npt.ArrayLike, name: str) -> tuple[Floats, Floats]:
+def paired(outcome: npt.ArrayLike, other: npt.ArrayLike, name: str) -> tuple[Floats, Floats]:
+    """Return an outcome and what is held against it as floats, if they are finite and one a person."""
     y, p = np.asarray(outcome, dtype=np.float64), np.asarray(other, dtype=np.float64)
     if y.ndim != 1 or y.shape != p.shape:
         raise ParameterError.of("A metric", name, p.shape, f"of shape {y.shape}")

@@ -118,7 +118,8 @@ def table(
     numbered = rows.append_column("position", pa.array(np.arange(rows.num_rows)))
     split = [Bucket(np.arange(rows.num_rows))]
     if asked.about_persons:
-        split = buckets(engine, rows["person"], (relation(part.on).table for part in parts))
+        tables = (relation(part.on).table for part in parts)
+        split = buckets(engine, rows["person"], tables, moments=_moments(rows, asked.per))
     answers: list[pa.Table] = []
     with ExitStack() as shown:
         if len(split) > 1 and any(set(OF_PRODUCT) & (part.columns | set(part.owner)) for part in parts):
@@ -135,6 +136,13 @@ def table(
                 answers.append(_answer(engine, tree, schema(features)))
             progress.step("features", sum(answer.num_rows for answer in answers), rows.num_rows)
     return joined(split, answers)
+
+
+def _moments(rows: pa.Table, per: str) -> int:
+    """Return how many moments are asked of all persons; several rows of a pair share one."""
+    if per == "person":
+        return int(rows.num_rows)
+    return int(rows.group_by(["person", "as_of"]).aggregate([]).num_rows)
 
 
 def _answer(engine: Engine, tree: Expression, shape: pa.Schema) -> pa.Table:

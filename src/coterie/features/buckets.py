@@ -42,7 +42,14 @@ class Bucket:
     subjects: tuple[int, int] | None = None
 
 
-def buckets(engine: Engine, persons: pa.ChunkedArray, tables: Iterable[str], size: int | None = None) -> list[Bucket]:
+def buckets(
+    engine: Engine,
+    persons: pa.ChunkedArray,
+    tables: Iterable[str],
+    size: int | None = None,
+    *,
+    moments: int | None = None,
+) -> list[Bucket]:
     """Split the rows of a spine into buckets of about equally many subjects.
 
     Parameters
@@ -55,6 +62,9 @@ def buckets(engine: Engine, persons: pa.ChunkedArray, tables: Iterable[str], siz
         The tables of facts that are read.
     size
         How many facts a bucket may have; ``FACTS`` when not given.
+    moments
+        How many moments are asked of all persons together; as many as rows when not given. A row about a person and a
+        product (or category …) has facts of its own: of however many such rows, a fact is worked on in one a moment.
 
     Returns
     -------
@@ -64,7 +74,8 @@ def buckets(engine: Engine, persons: pa.ChunkedArray, tables: Iterable[str], siz
     everything = [Bucket(np.arange(len(persons), dtype=np.int64))]
     facts = sum(_count(engine, name) for name in sorted(set(tables)))
     asked, rows = np.unique(_numbers(persons), return_inverse=True)
-    if facts * len(persons) <= (size or FACTS) * len(asked):  # a small shop needs no look at who is who
+    moments = len(persons) if moments is None else moments
+    if facts * moments <= (size or FACTS) * len(asked):  # a small shop needs no look at who is who
         return everything
     keys, least, most = column("person"), exp.Min(this=column("subject")), exp.Max(this=column("subject"))
     query = exp.select(keys, alias(least, "least"), alias(most, "most")).from_(named("person_of")).group_by(keys.copy())
@@ -77,7 +88,7 @@ def buckets(engine: Engine, persons: pa.ChunkedArray, tables: Iterable[str], siz
     # somebody whom no subject stands for has no facts, so that any bucket will do
     low, high = least_of[at], np.where(owners[at] == asked, most_of[at], least_of[at])
     # the facts of those who are not asked for are not worked on
-    worked_on = facts * len(persons) / max(len(owners), len(asked))
+    worked_on = facts * moments / max(len(owners), len(asked))
     number = max(1, round(worked_on / (size or FACTS)))
     edges = np.unique(np.sort(low)[np.arange(1, number) * len(low) // number])
     first, last = np.searchsorted(edges, low, side="right"), np.searchsorted(edges, high, side="right")

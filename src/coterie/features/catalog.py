@@ -8,7 +8,14 @@ from typing import SupportsIndex, overload
 
 from coterie.errors import ParameterError
 from coterie.features.combination import Declared
-from coterie.features.outcome import churned, future_orders, future_spend
+from coterie.features.outcome import (
+    churned,
+    future_category,
+    future_orders,
+    future_responses,
+    future_spend,
+    next_category,
+)
 from coterie.features.standard import OF_GOODS, THEMES
 from coterie.features.standard.demographics import trait
 
@@ -59,4 +66,4 @@ CATALOG = Catalog(feature for features in THEMES.values() for feature in feature
 CATALOGS = {"person": CATALOG, **{per: Catalog(features) for per, features in OF_GOODS.items()}}
 """The features of every owner (``OWNERS``): a person, a product, a category …, a person with one of them."""
 
-OUTCOMES = (future_spend, churned, future_orders)
+OUTCOMES = (future_spend, churned, future_orders, future_category, next_category, future_responses)

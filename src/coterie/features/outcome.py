@@ -10,7 +10,9 @@ from sqlglot import exp
 
 from coterie.errors import DataError, EmptyShopError, ParameterError
 from coterie.features.aggregation import Aggregation
-from coterie.features.feature import ORDER, Feature, Window
+from coterie.features.feature import EVENT, ORDER, ORDER_LINE, Feature, Window
+from coterie.features.rule import In, Missing
+from coterie.schema import Kind
 from coterie.store.sql import alias, column
 
 if TYPE_CHECKING:
@@ -69,6 +71,59 @@ def churned(days: int) -> Outcome:
     return Outcome(
         f"churned_{days}d", ORDER, Aggregation("none"), None, Window(days), unit="count",
         title=f"No order in the next {days} days", meaning=f"1 without an order in the {days} days after, else 0.",
+    )  # fmt: skip
+
+
+def future_category(days: int) -> Outcome:
+    """Return the category with most order lines in the days after; ties go to the first in the alphabet."""
+    return Outcome(
+        f"future_category_{days}d", ORDER_LINE, Aggregation("most_frequent"), "category", Window(days), unit="text",
+        title=f"Category of the next {days} days",
+        meaning=f"The category with most order lines in the {days} days after; missing without an order in them.",
+    )  # fmt: skip
+
+
+def next_category(days: int) -> Outcome:
+    """Return the category of the first order line in the days after; of lines at one moment that of the first id."""
+    return Outcome(
+        f"next_category_{days}d", ORDER_LINE, Aggregation("first"), "category", Window(days), unit="text",
+        title=f"Next category, in {days} days",
+        meaning=f"The category of the next order line in the {days} days after; missing without an order in them.",
+    )  # fmt: skip
+
+
+def future_responses(days: int) -> Outcome:
+    """Return how often a person answers a campaign in the days after: redeems its coupon or follows its links.
+
+    What counts are coupons redeemed, links followed from e-mails and promotions clicked that name their campaign.
+    """
+    answers = (Kind.COUPON_APPLIED.value, Kind.EMAIL_LINK_CLICKED.value, Kind.PROMOTION_CLICKED.value)
+    return Outcome(
+        f"future_responses_{days}d", EVENT, Aggregation("count"), None, Window(days),
+        In("kind", answers) & ~Missing("campaign_id"), unit="count",
+        title=f"Answers to campaigns in the next {days} days",
+        meaning=f"How many coupons of campaigns the person redeems, and how many of their links or promotions the "
+                f"person follows, in the {days} days after.",
+    )  # fmt: skip
+
+
+def future_events(kind: str, days: int) -> Outcome:
+    """Return how many facts of a kind a person brings in the days after; of refunds and cancellations how many lines.
+
+    Raises
+    ------
+    ParameterError
+        There is no such kind.
+
+    Examples
+    --------
+    >>> future_events("Product Viewed", 30).name
+    'future_product_viewed_30d'
+    """
+    name = kind.lower().replace(" ", "_").replace("-", "_") if isinstance(kind, str) else ""
+    return Outcome(
+        f"future_{name}_{days}d", kind, Aggregation("count"), None, Window(days), unit="count",
+        title=f"{kind} in the next {days} days", meaning=f"How many times: {kind}, in the {days} days after.",
     )  # fmt: skip
 
 

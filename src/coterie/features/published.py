@@ -154,6 +154,35 @@ def read(warehouse: Warehouse, feature: str, *, at: datetime, version: str | Non
     return warehouse.query(render(chosen.where(newest).order_by(column("person"))))
 
 
+def of_person(warehouse: Warehouse, person: int, *, at: datetime) -> pa.Table:
+    """Return the latest value of everything published of one person that was known at a moment.
+
+    Parameters
+    ----------
+    warehouse
+        A warehouse of the lake that it was published to.
+    person
+        The person's key.
+    at
+        Naive UTC; values that speak of a later moment, or became available later, are not read.
+
+    Returns
+    -------
+    pa.Table
+        ``feature, version, as_of, available_at, number, label``, a row a feature, by name.
+    """
+    warehouse.attach_tables(PUBLISHED)
+    return warehouse.query(
+        f"""
+        SELECT feature, version, as_of, available_at, number, label FROM "{PUBLISHED.name}"
+        WHERE person = $person AND as_of <= $at AND available_at <= $at
+        QUALIFY ROW_NUMBER() OVER (PARTITION BY feature ORDER BY as_of DESC, available_at DESC, version DESC) = 1
+        ORDER BY feature
+        """,
+        {"person": person, "at": at},
+    )
+
+
 def fingerprint(
     features: Sequence[Declared],
     spine: pa.Table,

@@ -9,8 +9,9 @@ also when nobody can find the person any more; when it is done, the keys are era
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
@@ -28,6 +29,7 @@ ERASURES = Table(
     key=("request", "subject"),
     meaning="Whom a request to be forgotten that is being carried out erases; empty when none is.",
 )
+_ASKED = "forget asked"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ class Receipt:
     outside
         Files that the shop wrote elsewhere and that may speak of the person: paths for a person to look at, and to
         take out of a receipt that is kept where a file is named after somebody.
+    models
+        The registered models that were trained while the person was in the data: ``model_id``, ``kind`` and ``as_of``
+        of each. They keep what was learnt of everybody together, none of the person's own values, and are not erased.
     """
 
     request: str
@@ -62,6 +67,7 @@ class Receipt:
     left: dict[str, int]
     kept_out: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
+    models: tuple[Mapping[str, str], ...] = ()
 
     @property
     def verified(self) -> bool:
@@ -71,7 +77,7 @@ class Receipt:
     def to_json(self) -> dict[str, Any]:
         """Return the receipt as plain JSON values."""
         times = {name: getattr(self, name).isoformat() + "Z" for name in ("asked_at", "finished_at")}
-        lists = {"kept_out": list(self.kept_out), "outside": list(self.outside)}
+        lists = {name: list(getattr(self, name)) for name in ("kept_out", "outside", "models")}
         return {**asdict(self), **times, **lists, "verified": self.verified}
 
 
@@ -131,7 +137,12 @@ def exported_json(tables: dict[str, pa.Table]) -> str:
 
 
 def forget(
-    holders: Sequence[Holder], subjects: Iterable[int], *, audit: Audit | None = None, now: datetime | None = None
+    holders: Sequence[Holder],
+    subjects: Iterable[int],
+    *,
+    audit: Audit | None = None,
+    now: datetime | None = None,
+    models: Sequence[Mapping[str, str]] = (),
 ) -> Receipt:
     """Erase everything that is held about a person (GDPR Article 17) and search again to verify it.
 
@@ -146,6 +157,8 @@ def forget(
         request that is cut off is only finished by repeating it.
     now
         The moment of asking, naive UTC; None is the present.
+    models
+        What was trained with the person's data, as :class:`Receipt` names it: nothing personal, it goes on the audit.
 
     Returns
     -------
@@ -158,10 +171,11 @@ def forget(
         ledger = audit.ledger
         ledger.create(ERASURES)
         with ledger.transaction():
-            audit.append("forget asked", request, {"subjects": len(wanted)}, now=now)
+            asked = {"subjects": len(wanted)} | ({"models": [dict(one) for one in models]} if models else {})
+            audit.append(_ASKED, request, asked, now=now)
             rows = [{"request": request, "subject": subject, "asked_at": asked_at} for subject in wanted]
             ledger.insert(ERASURES, rows)
-    return _erase(holders, request, wanted, asked_at, audit, now)
+    return replace(_erase(holders, request, wanted, asked_at, audit, now), models=tuple(models))
 
 
 def finish(holders: Sequence[Holder], audit: Audit, *, now: datetime | None = None) -> list[Receipt]:
@@ -180,13 +194,33 @@ def finish(holders: Sequence[Holder], audit: Audit, *, now: datetime | None = No
     pending: dict[tuple[datetime, str], list[int]] = {}
     for row in audit.ledger.read(ERASURES).to_pylist():
         pending.setdefault((row["asked_at"], row["request"]), []).append(row["subject"])
+    models = _models(audit) if pending else {}
     return [
-        _erase(holders, request, subjects, asked_at, audit, now)
+        replace(_erase(holders, request, subjects, asked_at, audit, now), models=models.get(request, ()))
         for (asked_at, request), subjects in sorted(pending.items())
     ]
 
 
-def rehearse(holders: Sequence[Holder], subjects: Iterable[int], *, now: datetime | None = None) -> Receipt:
+def erasure_debt(audit: Audit) -> dict[str, int]:
+    """Return how many requests to be forgotten each model owes: by model id, of those who are still in what it learnt.
+
+    A model owes nothing once it is made anew: that is another model, without those who were forgotten before.
+
+    Parameters
+    ----------
+    audit
+        Where requests were written down with the models that they concern.
+    """
+    return dict(Counter(one["model_id"] for models in _models(audit).values() for one in models))
+
+
+def rehearse(
+    holders: Sequence[Holder],
+    subjects: Iterable[int],
+    *,
+    now: datetime | None = None,
+    models: Sequence[Mapping[str, str]] = (),
+) -> Receipt:
     """Return the receipt of a request to be forgotten that erases nothing: ``left`` counts what is held, by table.
 
     Parameters
@@ -197,11 +231,13 @@ def rehearse(holders: Sequence[Holder], subjects: Iterable[int], *, now: datetim
         All subject keys of the person.
     now
         The moment, naive UTC; None is the present.
+    models
+        As in :func:`forget`.
     """
     wanted = keys_of(subjects).to_pylist()
     moment = now or utc_now()
     left = {name: count for holder in holders for name, count in _held(holder, wanted).items()}
-    return Receipt(uuid4().hex, moment, moment, len(wanted), {}, left)
+    return Receipt(uuid4().hex, moment, moment, len(wanted), {}, left, models=tuple(models))
 
 
 def kept_out(receipts: Iterable[str]) -> list[bytes]:
@@ -256,6 +292,12 @@ def _erase(
             if receipt.verified:  # else the keys are still needed
                 audit.ledger.delete(ERASURES, "request", [request])
     return receipt
+
+
+def _models(audit: Audit) -> dict[str, tuple[Mapping[str, str], ...]]:
+    """Return the models that each request concerns, by its number."""
+    asked = [row for row in audit.entries().to_pylist() if row["action"] == _ASKED]
+    return {row["about"]: tuple(json.loads(row["details"]).get("models", ())) for row in asked}
 
 
 def _held(holder: Holder, wanted: list[int]) -> dict[str, int]:

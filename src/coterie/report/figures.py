@@ -31,13 +31,14 @@ def overview(segments: Sequence[SegmentDescription], currency: str, disclosure: 
     """Draw people across and spend a head upwards, so that area is value."""
     if not segments:
         return None
+    silent = {segment.segment for segment in segments if not disclosure.purse(segment)}
     tiles = [
         Tile(
             label=row.name,
             width=None if row.hidden else row.of_people,
-            height=None if row.hidden else max(row.head_order, 0.0),
-            above=row.size + " people" if row.hidden else f"{row.head} a head",
-            inside="not told" if row.hidden else f"{row.value_share} of spend",
+            height=None if row.segment in silent else max(row.head_order, 0.0),
+            above=row.size + " people" if row.segment in silent else f"{row.head} a head",
+            inside="not told" if row.segment in silent else f"{row.value_share} of spend",
             segment=row.segment,
         )
         for row in rows(segments, currency, disclosure)

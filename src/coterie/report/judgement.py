@@ -42,8 +42,8 @@ def choice(evidence: Sequence[KEvidence], chosen: int, disclosure: Disclosure) -
     return Figure(draw(860), draw(360))
 
 
-def stability(card: ReportCard | None, segments: Sequence[SegmentDescription]) -> Markup | None:
-    """Draw for each segment whether it comes back in resampled data."""
+def stability(card: ReportCard | None, segments: Sequence[SegmentDescription], disclosure: Disclosure) -> Markup | None:
+    """Draw for each segment that may be told of whether it comes back in resampled data."""
     if card is None or not card.stability:
         return None
     points = [
@@ -56,8 +56,12 @@ def stability(card: ReportCard | None, segments: Sequence[SegmentDescription]) -
             group(segment.segment),
         )
         for segment in segments
-        if segment.segment < len(card.stability) and (estimate := card.stability[segment.segment])
+        if not disclosure.hides(segment.size)
+        and segment.segment < len(card.stability)
+        and (estimate := card.stability[segment.segment])
     ]
+    if not points:
+        return None
     described = "; ".join(f"{dot.label} {dot.words}" for dot in points)
     marks = ((DOUBTFUL, numbers.ratio(DOUBTFUL)), (STABLE, f"{numbers.ratio(STABLE)} holds"))
     return dots(points, title="Stability of each segment", description=described, span=(0.0, 1.0), marks=marks)

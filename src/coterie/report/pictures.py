@@ -52,11 +52,18 @@ def write_figures(
     StoreError
         A file cannot be written.
     """
+    return write_all(figures_of(report), folder, format=format, dark=dark)
+
+
+def write_all(
+    named: Mapping[str, Markup], folder: str | Path, *, format: Format = "svg", dark: bool = False
+) -> tuple[Path, ...]:
+    """Write figures by name into a folder, and return where they lie; as :func:`write_figures`."""
     if format not in FORMATS:
         raise ParameterError.of("write_figures", "format", format, f"one of {', '.join(FORMATS)}")
     into = Path(folder).expanduser().resolve()
     written = []
-    for name, drawn in figures_of(report).items():
+    for name, drawn in named.items():
         body = png(drawn, dark=dark) if format == "png" else standalone(drawn, dark=dark).encode()
         target = into / f"{name}.{format}"
         try:
@@ -72,7 +79,7 @@ def write_figures(
 
 def figures_of(report: SegmentReport) -> Mapping[str, Markup]:
     """Return every figure that a report has, by name, as wide as a desk allows."""
-    disclosure = Disclosure([segment.size for segment in report.segments], report.minimum_group)
+    disclosure = Disclosure.of(report.segments, report.minimum_group)
     wide = {
         "sizes": figures.overview(report.segments, report.currency, disclosure),
         "profile": figures.profile(report.segments, disclosure),
@@ -83,7 +90,7 @@ def figures_of(report: SegmentReport) -> Mapping[str, Markup]:
         "migration": drawings.migrations(report.migrations, report.days, report.minimum_group),
     }
     found = {name: drawn.wide for name, drawn in wide.items() if drawn is not None}
-    if (stability := judgement.stability(report.card, report.segments)) is not None:
+    if (stability := judgement.stability(report.card, report.segments, disclosure)) is not None:
         found["stability"] = stability
     if panels := drawings.worth(report.card):
         found["worth"] = stack(panels, title="What the segments tell of the future")

@@ -72,7 +72,7 @@ def fidelity(segments: Sequence[SegmentDescription]) -> str:
 def _trend(segment: SegmentDescription, disclosure: Disclosure) -> str:
     if segment.trend is None or disclosure.coarse or disclosure.hides(segment.trend.size):
         return ""
-    return segment.trend.sentence
+    return segment.trend.sentence if disclosure.trends else segment.trend.plain
 
 
 def typical(segment: SegmentDescription) -> tuple[tuple[Trait, tuple[float | None, ...]], ...]:

@@ -54,6 +54,8 @@ class Goal:
         The mean outcome of each segment, in ``unit``.
     unit
         money (minor units), count, days, share (0 to 1; of a yes or no the rate) or number.
+    dominated
+        The segments one or two of whose people made nearly all of the outcome: their mean is not told.
     """
 
     title: str
@@ -62,6 +64,7 @@ class Goal:
     sentences: tuple[str, ...]
     means: tuple[float, ...]
     unit: str
+    dominated: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def render(report: SegmentReport) -> str:
     The page is complete in itself (styles, script and figures are inside; its content security policy allows nothing
     else), follows the reader's light or dark colours, prints, and works without its script.
     """
-    disclosure = Disclosure([segment.size for segment in report.segments], report.minimum_group)
+    disclosure = Disclosure.of(report.segments, report.minimum_group)
     rows = summary.rows(report.segments, report.currency, disclosure)
     return page(
         "segments.html.j2",
@@ -172,15 +175,15 @@ def render(report: SegmentReport) -> str:
         profile=figures.profile(report.segments, disclosure),
         choice=judgement.choice(report.evidence, len(report.segments), disclosure),
         worth=drawings.worth(report.card),
-        stability=judgement.stability(report.card, report.segments),
+        stability=judgement.stability(report.card, report.segments, disclosure),
         relations=neighbours.relations(report.relations, report.segments, disclosure),
         portraits=portraits(report.segments, report.currency, disclosure),
         fidelity=fidelity(report.segments),
-        bordering=neighbours.bordering(report.relations),
+        bordering="" if disclosure.coarse else neighbours.bordering(report.relations),
         levels=drawings.levels(report.tree, disclosure),
         flow=drawings.migrations(report.migrations, report.days, report.minimum_group),
         moved=drawings.moved(report.migrations[-1], report.minimum_group) if report.migrations else None,
-        stayed=drawings.stayed(report.migrations[-1]) if report.migrations else "",
+        stayed=drawings.stayed(report.migrations[-1], report.minimum_group) if report.migrations else "",
         rounded=any(map(any, report.migrations[-1].withheld(report.minimum_group))) if report.migrations else False,
         steady=_steady(report),
         asked=ASKED,
@@ -215,7 +218,12 @@ def _aims(report: SegmentReport) -> dict[int, tuple[str, str]]:
     """Return rule and mean outcome, in words, of each segment."""
     if report.goal is None:
         return {}
-    means = [numbers.quantity(mean, report.goal.unit, report.currency) for mean in report.goal.means]
+    means = [
+        numbers.MISSING
+        if number in report.goal.dominated
+        else numbers.quantity(mean, report.goal.unit, report.currency)
+        for number, mean in enumerate(report.goal.means)
+    ]
     return dict(enumerate(zip(report.goal.sentences, means, strict=True)))
 
 
@@ -233,7 +241,7 @@ def _likings(report: SegmentReport, disclosure: Disclosure) -> dict[int, tuple[t
 
 def picture(report: SegmentReport, *, dark: bool = False) -> str:
     """Return the overview figure (people, spend a head, value) as an SVG file of its own, for example for a README."""
-    disclosure = Disclosure([segment.size for segment in report.segments], report.minimum_group)
+    disclosure = Disclosure.of(report.segments, report.minimum_group)
     drawn = figures.overview(report.segments, report.currency, disclosure)
     if drawn is None:
         raise ParameterError.of("picture", "report", "one without segments", "a report on at least one segment")

@@ -75,13 +75,13 @@ def lede(people: int, segments: Sequence[SegmentDescription], currency: str, dis
     """Return the paragraph under the headline: who brings the value, and what is at risk."""
     if not segments:
         return Markup("There are too few people, or too little that tells them apart, to form groups.")
-    told = [segment for segment in segments if not disclosure.hides(segment.size)]
+    told = [segment for segment in segments if disclosure.purse(segment)]
     total = disclosure.value(told)
     spent = numbers.money(total, currency, compact=True)
-    if disclosure.coarse:
+    if disclosure.partial:
         said = [Markup("There are {} people.").format(disclosure.words(people).replace("≈", "about "))]
         if told:
-            said.append(Markup("Those in groups that may be told of have spent {}.").format(spent))
+            said.append(Markup("Those in groups whose spend may be told have spent {}.").format(spent))
     else:
         said = [Markup("{} people have spent {}.").format(disclosure.words(people), spent)]
     if len(told) > 1 and total > 0:
@@ -167,17 +167,18 @@ def facts(
     disclosure: Disclosure,
 ) -> tuple[tuple[str, str, str], ...]:
     """Return the few figures beside the headline: what, how much, of what kind."""
-    shown = [segment for segment in segments if not disclosure.hides(segment.size)]
+    shown = [segment for segment in segments if disclosure.purse(segment)]
     total = disclosure.value(shown)
-    told = sum(disclosure.size(segment.size) or 0 for segment in shown) if disclosure.coarse else people
+    told = sum(disclosure.size(segment.size) or 0 for segment in shown) if disclosure.partial else people
     found = [("People", disclosure.words(people), "in segments")]
     if shown:
-        whom = "by those told of" if disclosure.coarse else "by all of them"
+        whom = "by those told of" if disclosure.partial else "by all of them"
         found.append(("Spent", numbers.money(total, currency, compact=True), whom))
     if told and shown:
         found.append(("Spent a head", numbers.money(total / told, currency), "mean"))
-    if card and card.stability:
-        least = min(card.stability, key=lambda estimate: estimate.value)
+    hidden = {segment.segment for segment in segments if disclosure.hides(segment.size)}
+    if card and (seen := [one for number, one in enumerate(card.stability) if number not in hidden]):
+        least = min(seen, key=lambda estimate: estimate.value)
         found.append(("Least stable segment", numbers.ratio(least.value), "Jaccard; 1.00 is perfect"))
     return tuple(found)
 
@@ -233,7 +234,13 @@ def _row(segment: SegmentDescription, everyone: int | None, total: int, currency
         return Row(segment.segment, segment.name, True, words, none, none, none, none, 0, 0.0, 0.0, 0, 0.0, ())
     part = segment.share if everyone is None else size / (everyone or 1)
     head = segment.value / size if size else 0.0
-    of_value = segment.value / total if total and disclosure.coarse else segment.value_share
+    of_value = segment.value / total if total and disclosure.partial else segment.value_share
+    sentences = tuple(words for words in disclosure.sentences(segment) if not words.startswith(f"{size:,} p"))
+    if not disclosure.purse(segment):
+        none, of_people = numbers.MISSING, numbers.share(part)
+        return Row(
+            segment.segment, segment.name, False, words, of_people, none, none, none, size, part, 0.0, 0, 0.0, sentences
+        )
     return Row(
         segment=segment.segment,
         name=segment.name,
@@ -248,5 +255,5 @@ def _row(segment: SegmentDescription, everyone: int | None, total: int, currency
         of_value=of_value,
         value_order=segment.value,
         head_order=head,
-        sentences=tuple(words for words in disclosure.sentences(segment) if not words.startswith(f"{size:,} p")),
+        sentences=sentences,
     )

@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 from coterie.errors import ParameterError, TooFewPeopleError
 from coterie.evaluation.intervals import Estimate
 from coterie.progress import SILENT, Progress
-from coterie.segments.evidence.validity import STABLE, KEvidence, choose, judge, resampled_jaccards, stability
+from coterie.segments.evidence.choice import Candidate, chosen
+from coterie.segments.evidence.validity import STABLE, KEvidence, resampled_jaccards, stability
 from coterie.segments.lloyd import settled, started
 from coterie.segments.people import (
     Floats,
@@ -28,6 +29,7 @@ from coterie.segments.people import (
     nearest,
     need,
     read,
+    row_keys,
 )
 from coterie.segments.prototypes import PrototypeSegments, fit_matrix, valued
 
@@ -222,21 +224,8 @@ class KMeansSegments(PrototypeSegments):
 
     def _search(self, X: Scaled, worth: Floats) -> Scaled:
         """Weigh up the candidates; return the centres of the number of segments taken."""
-        candidates = sorted(set(self.candidates))
-        if not candidates or min(candidates) < 2:
-            raise ParameterError.of("KMeansSegments", "candidates", list(candidates), "whole numbers of at least 2")
-        differ = distinct(X, max(candidates))
-        possible = [k for k in candidates if k * self.minimum_size <= len(X) and k <= differ]
-        if not possible:
-            raise TooFewPeopleError.of(
-                "Choosing the number of segments",
-                max(candidates[0] * self.minimum_size, 2),
-                len(X),
-                hint="give k, or a smaller minimum_size; few people can hardly carry segments.",
-            )
-        found: dict[int, tuple[Scaled, Floats, KEvidence]] = {}
-        for done, k in enumerate(possible):
-            self.progress.step("segments", done, len(possible))
+
+        def weigh(k: int) -> Candidate[Scaled]:
             centres = settled(X, started(X, k, n_init=self.n_init, seed=self.seed))
             first, labels = _ranked(X, centres, worth)
             centres = centres[first]
@@ -244,14 +233,14 @@ class KMeansSegments(PrototypeSegments):
             jaccards = _jaccards(X, labels, k, self.resamples, self.n_init, self.seed)
             if abs(min(one.value for one in stability(jaccards)) - STABLE) < _NEAR:
                 jaccards = _jaccards(X, labels, k, _CLOSER * self.resamples, self.n_init, self.seed)
-            evidence = judge(k, jaccards, smallest, inertia(X, centres, labels), minimum_size=self.minimum_size)
-            found[k] = centres, jaccards, evidence
-        self.progress.step("segments", len(possible), len(possible))
-        self.evidence_ = tuple(evidence for _, _, evidence in found.values())
-        k, self.warning_ = choose(self.evidence_, minimum_size=self.minimum_size)
-        centres, jaccards, _ = found[k]
-        self.stability_ = stability(jaccards)
-        return centres
+            return Candidate(centres, jaccards, smallest, inertia(X, centres, labels))
+
+        choice = chosen(
+            self, weigh, self.candidates, people=len(X), distinct=lambda enough: distinct(X, enough),
+            minimum_size=self.minimum_size, progress=self.progress,
+        )  # fmt: skip
+        self.evidence_, self.stability_, self.warning_ = choice.evidence, choice.stability, choice.warning
+        return choice.made
 
 
 def inertia(X: Scaled, centres: Scaled, labels: Ints) -> float:
@@ -274,8 +263,8 @@ def _jaccards(X: Scaled, labels: Ints, k: int, resamples: int, n_init: int, seed
 
     def regroup(rows: Ints, draw: int) -> Ints:
         drawn, place, times = np.unique(rows, return_inverse=True, return_counts=True)
-        if len(drawn) <= k:
-            return np.asarray(place, dtype=np.int64)
+        if distinct(X[drawn], k + 1) <= k:  # as many groups as kinds of people
+            return np.unique(row_keys(X[drawn]), return_inverse=True)[1][place].astype(np.int64)
         model = KMeans(k, n_init=n_init, random_state=draw, algorithm="lloyd")
         found: Ints = model.fit(X[drawn], sample_weight=times.astype(np.float32)).labels_[place].astype(np.int64)
         return found

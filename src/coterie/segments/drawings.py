@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -129,7 +130,7 @@ def migrations(steps: Sequence[Migration], moments: Sequence[str], minimum: int)
             drawn,
             bands,
             title="Who went where",
-            description=f"{stayed(last)} Between the last two moments: {described}.",
+            description=f"{stayed(last, minimum)} Between the last two moments: {described}.",
             width=width,
         )
 
@@ -138,16 +139,14 @@ def migrations(steps: Sequence[Migration], moments: Sequence[str], minimum: int)
 
 def moved(step: Migration, minimum: int) -> Figure:
     """Draw of each segment (rows) which share of its people is in which one after."""
-    hidden = step.withheld(minimum)
+    shares = step.probabilities_told(minimum)
     rows: list[tuple[str, int | None, list[Cell]]] = []
     for before, name in enumerate(step.names):
         cells = []
-        total = sum(step.counts[before])
-        for after, people in enumerate(step.counts[before]):
-            part = people / total if total else 0.0
-            tell = not hidden[before][after] and total > 0
-            words = numbers.share(part) if tell else numbers.MISSING
-            cells.append(Cell(part if tell else None, words, framed=before == after))
+        for after, told in enumerate(shares[before]):
+            part = None if told is None or math.isnan(told.value) else told.value
+            words = numbers.MISSING if part is None else numbers.share(part)
+            cells.append(Cell(part, words, framed=before == after))
         rows.append((name, before, cells))
 
     def draw(width: int) -> Markup:
@@ -155,7 +154,7 @@ def moved(step: Migration, minimum: int) -> Figure:
             rows,
             [(name, number) for number, name in enumerate(step.names)],
             title="Where each segment's people are now",
-            description=stayed(step),
+            description=stayed(step, minimum),
             corner="From (rows) to (columns): share of the row's people who are still customers",
             width=width,
         )
@@ -163,10 +162,16 @@ def moved(step: Migration, minimum: int) -> Figure:
     return Figure(draw(860), draw(360))
 
 
-def stayed(step: Migration) -> str:
-    """Say how many kept their segment."""
-    low, high = numbers.share(step.stayed.low), numbers.share(step.stayed.high)
-    return f"{numbers.share(step.stayed.value)} of people kept their segment (95% interval {low} to {high})."
+def stayed(step: Migration, minimum: int) -> str:
+    """Say how many kept their segment, as far as that may be told."""
+    told = step.stayed_told(minimum)
+    if math.isnan(told.value):
+        return "How many people kept their segment is not told: they are too few."
+    if math.isnan(told.low):
+        return f"{'Fewer' if told.value else 'All but fewer'} than {minimum} people changed their segment."
+    low, high = numbers.share(told.low), numbers.share(told.high)
+    about = "" if told is step.stayed else "About "
+    return f"{about}{numbers.share(told.value)} of people kept their segment (95% interval {low} to {high})."
 
 
 def _blocks(steps: Sequence[Migration], place: int, disclosure: Disclosure) -> list[Block]:

@@ -170,7 +170,7 @@ class GoalSegments(Segmentation):
         data = read(frame)
         outcome = _outcome(y, len(data), self.log)
         if len(data) < (least := max(2 * self.minimum_size, 2 * _FOLDS)):
-            hint = "give a smaller minimum_size, or more people."
+            hint = "give more people, or allow smaller segments: minimum_size, or in a shop its minimum_group."
             raise TooFewPeopleError.of("Goal-driven segments", least, len(data), hint=hint)
         known_data, y_ = _ordered(data, outcome, self.columns)
         if len(known_data) > _SAMPLE:

@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 from coterie.errors import ParameterError, TooFewPeopleError
 from coterie.evaluation.intervals import Estimate
 from coterie.progress import SILENT, Progress
-from coterie.segments.evidence.validity import KEvidence, choose, judge, resampled_jaccards, stability
+from coterie.segments.evidence.choice import Candidate, chosen
+from coterie.segments.evidence.validity import KEvidence, resampled_jaccards, stability
 from coterie.segments.leaves import apart, figures, from_groups, from_pairs, gathered, group_means, polished, spread
 from coterie.segments.linkage import topmost
 from coterie.segments.microclusters import COUNT, drawn, means
@@ -53,6 +54,8 @@ class WardSegments(PrototypeSegments):
         of the tree. A person then belongs to the nearest segment's centre.
     leaf_size
         People that a leaf of the tree has at least: what ``to_json`` tells then describes no smaller group of people.
+    exact
+        Up to so many people the tree is built on all pairs of them: memory and time grow with their square.
     candidates
         The numbers of segments to weigh up when ``k`` is None.
     minimum_size
@@ -62,7 +65,7 @@ class WardSegments(PrototypeSegments):
     seed
         Of all random numbers.
     progress
-        Where work on more than 20,000 people, and the search for k, report their steps.
+        Where work on more than ``exact`` people, and the search for k, report their steps.
 
     Attributes
     ----------
@@ -116,6 +119,7 @@ class WardSegments(PrototypeSegments):
         value: str | None = None,
         polish: bool = False,
         leaf_size: int = 1,
+        exact: int = LIMIT,
         candidates: Sequence[int] = tuple(range(2, 11)),
         minimum_size: int = 50,
         resamples: int = 30,
@@ -130,6 +134,7 @@ class WardSegments(PrototypeSegments):
         self.value = value
         self.polish = polish
         self.leaf_size = leaf_size
+        self.exact = exact
         self.candidates = candidates
         self.minimum_size = minimum_size
         self.resamples = resamples
@@ -146,7 +151,7 @@ class WardSegments(PrototypeSegments):
         ParameterError, MissingColumnError
             A parameter is not allowed, or a chosen column is not there.
         """
-        for name, least in (("minimum_size", 1), ("resamples", 2), ("seed", 0), ("leaf_size", 1)):
+        for name, least in (("minimum_size", 1), ("resamples", 2), ("seed", 0), ("leaf_size", 1), ("exact", 0)):
             check_count(self, name, getattr(self, name), least)
         if self.k is not None:
             check_count(self, "k", self.k, 2)
@@ -159,14 +164,14 @@ class WardSegments(PrototypeSegments):
         check_distinct("Segmenting", X, self.k or 2)
         worth, by = valued(data, X, self.value)
         with threadpool_limits(1):  # sums over several threads differ in the last digits, and so would segments
-            self._grow(data, X, np.nan_to_num(worth))
+            self._grow(data, X, np.nan_to_num(worth), tuple(part.name for part in matrix.parts_))
             self.evidence_, self.stability_, self.warning_ = (), (), ""
             owners = self.tree_.cut(self._choose() if self.k is None else int(self.k))
         self.matrix_, self.valued_ = matrix, by
         self._take(owners)
         self._tell(X)
         check_told(self.labels_, self.k_)
-        self._kept = X if len(X) <= LIMIT else None
+        self._kept = X if len(X) <= self.exact else None
         return self
 
     def cut(
@@ -300,9 +305,9 @@ class WardSegments(PrototypeSegments):
         model.tree_, model.method_, model._within = tree, body["method"], body["within"]
         return model._reweighed()
 
-    def _grow(self, data: nw.DataFrame[Any], X: Scaled, worth: Floats) -> None:
+    def _grow(self, data: nw.DataFrame[Any], X: Scaled, worth: Floats, seen: Sequence[str]) -> None:
         """Build the tree, and learn which leaf each person is in."""
-        if len(X) <= LIMIT:
+        if len(X) <= self.exact:
             wanted = max(self.k or max(self.candidates), LEAVES, min(len(X) // _PEOPLE_A_LEAF, COUNT))
             grown = from_pairs(X, worth, wanted)
         else:
@@ -313,7 +318,7 @@ class WardSegments(PrototypeSegments):
             self._of_leaf, self.method_, leaves = grown.of_person, grown.method, len(grown.weights)
         scale = max(float(np.abs(worth).max()), 1.0)  # a sum might be too large for a float
         value = means(worth[:, None] / scale, self._of_leaf, leaves)[:, 0] * scale
-        named = figures(data, grown.order, self._of_leaf, leaves)
+        named = figures(data, grown.order, self._of_leaf, leaves, seen)
         self.tree_ = SegmentTree(grown.centres, grown.weights, value, grown.linkage, *named)
         self._within = spread(X, grown.centres, self._of_leaf)
         rows = drawn(grown.order, _RESAMPLED)
@@ -371,33 +376,21 @@ class WardSegments(PrototypeSegments):
 
     def _choose(self) -> int:
         """Weigh up the candidates; return the number of segments taken."""
-        candidates = sorted(set(self.candidates))
-        if not candidates or min(candidates) < 2:
-            raise ParameterError.of("WardSegments", "candidates", list(candidates), "whole numbers of at least 2")
         tree = self.tree_
-        possible = [k for k in candidates if k * self.minimum_size <= tree.people and k <= tree.distinct]
-        if not possible:
-            raise TooFewPeopleError.of(
-                "Choosing the number of segments",
-                max(candidates[0] * self.minimum_size, 2),
-                tree.people,
-                hint="give k, or a smaller minimum_size; few people can hardly carry segments.",
-            )
-        found: dict[int, Floats] = {}
-        evidence = []
         trees: dict[int, Floats] = {}
-        for done, k in enumerate(possible):
-            self.progress.step("segments", done, len(possible))
+
+        def weigh(k: int) -> Candidate[None]:
             owners = self._polished(tree.cut(k)) if self.polish else tree.cut(k)
-            found[k] = self._jaccards(owners, k, self.resamples, self.seed, trees)
+            jaccards = self._jaccards(owners, k, self.resamples, self.seed, trees)
             smallest = int(np.bincount(owners, weights=tree.weights).min())
-            rest = self._within + apart(self.tree_.centres, self.tree_.weights, owners)
-            evidence.append(judge(k, found[k], smallest, rest, minimum_size=self.minimum_size))
-        self.progress.step("segments", len(possible), len(possible))
-        self.evidence_ = tuple(evidence)
-        k, self.warning_ = choose(self.evidence_, minimum_size=self.minimum_size)
-        self.stability_ = stability(found[k])
-        return k
+            return Candidate(None, jaccards, smallest, self._within + apart(tree.centres, tree.weights, owners))
+
+        choice = chosen(
+            self, weigh, self.candidates, people=tree.people, distinct=lambda _: tree.distinct,
+            minimum_size=self.minimum_size, progress=self.progress,
+        )  # fmt: skip
+        self.evidence_, self.stability_, self.warning_ = choice.evidence, choice.stability, choice.warning
+        return choice.k
 
     def _jaccards(self, owners: Ints, k: int, resamples: int, seed: int, trees: dict[int, Floats]) -> Floats:
         """Build the tree of resampled people anew (``trees`` keeps those that are built already) and cut it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from coterie.segments.linkage import topmost, weighted_ward
 from coterie.segments.microclusters import drawn, means, microclusters
 from coterie.segments.people import Floats, Ints, Scaled, fixed_order, nearest, numbers
 from coterie.segments.words.description import effects, known
+from coterie.segments.words.levels import Levels, counted
 
 _NAMED = 100_000  # people that leaves are named by
 _ASSIGNED = 100_000  # people between two reports of progress
@@ -141,9 +143,9 @@ def spread(X: Scaled, centres: Scaled, of_leaf: npt.NDArray[np.int32]) -> float:
 
 
 def figures(
-    data: nw.DataFrame[Any], order: Ints, of_leaf: npt.NDArray[np.int32], leaves: int
-) -> tuple[tuple[str, ...], Floats, Floats, Floats]:
-    """Return what leaves are named by: features, effects, medians, everybody's medians; from 100,000 people at most."""
+    data: nw.DataFrame[Any], order: Ints, of_leaf: npt.NDArray[np.int32], leaves: int, columns: Sequence[str]
+) -> tuple[tuple[str, ...], Floats, Floats, Floats, tuple[str, ...], Levels]:
+    """Return what leaves are named by, as ``SegmentTree`` takes it; from 100,000 people at most."""
     meta = known(data)
     rows = drawn(order, _NAMED)
     if len(rows) < len(order):
@@ -156,7 +158,8 @@ def figures(
     medians = [_medians(numbers(seen, name), groups, leaves) for name in features]
     base = [_medians(numbers(seen, name), np.zeros_like(groups), 1)[0] for name in features]
     effect = np.round([of_leaves[name] for name in features], 6).T.reshape(leaves, len(features))
-    return features, effect, np.array(medians).T.reshape(leaves, len(features)), np.array(base)
+    middles = np.array(medians).T.reshape(leaves, len(features))
+    return features, effect, middles, np.array(base), tuple(columns), counted(seen, groups.astype(np.int64), columns)
 
 
 def _medians(values: Floats, groups: npt.NDArray[np.int32], count: int) -> Floats:

@@ -66,7 +66,7 @@ def of_migration(step: Migration) -> str:
     return notebook(
         "Who went where",
         [drawn.wide for drawn in (flow, drawings.moved(step, MINIMUM)) if drawn is not None],
-        notes=(drawings.stayed(step), f"What is told nowhere are groups of fewer than {MINIMUM} people."),
+        notes=(drawings.stayed(step, MINIMUM), f"What is told nowhere are groups of fewer than {MINIMUM} people."),
     )
 
 
@@ -99,7 +99,7 @@ def of_following(
         The shop's minimum group.
     """
     drawn = drawings.migrations(steps, moments, minimum)
-    said = [f"From {before} to {after}: {drawings.stayed(step)}"
+    said = [f"From {before} to {after}: {drawings.stayed(step, minimum)}"
             for before, after, step in zip(moments, moments[1:], steps, strict=False)]  # fmt: skip
     return notebook(
         title,

@@ -113,15 +113,20 @@ def mean_worth(labels: Ints, worth: Floats, count: int) -> Floats:
     """Return the mean worth of each group, 0 where nobody is; a sum first might be too large for a float."""
     size = np.maximum(np.bincount(labels, minlength=count), 1)
     parts = np.nan_to_num(worth) / size[labels]
-    return np.asarray(np.bincount(labels, weights=parts, minlength=count), dtype=np.float64)
+    mean: Floats = np.nan_to_num(np.bincount(labels, weights=parts, minlength=count))  # the largest, rounded up, is inf
+    return mean
 
 
 def by_value(labels: Ints, worth: Floats, count: int) -> Ints:
     """Return the new id of each old one: 0 for the group of the highest mean worth; the larger one at a tie."""
-    size, mean = np.bincount(labels, minlength=count), mean_worth(labels, worth, count)
-    ids = np.empty(count, dtype=np.int64)
+    return by_mean(mean_worth(labels, worth, count), np.bincount(labels, minlength=count))
+
+
+def by_mean(mean: npt.NDArray[Any], size: npt.NDArray[Any]) -> Ints:
+    """Return the new id of each group by the mean worth of its people: 0 for the highest; the larger one at a tie."""
+    ids = np.empty(len(size), dtype=np.int64)
     with np.errstate(over="ignore"):  # what is too large to be rounded is first, or last, all the same
-        ids[np.lexsort((np.arange(count), -size, -np.round(mean, 9)))] = np.arange(count)
+        ids[np.lexsort((np.arange(len(size)), -size, -np.round(mean, 9)))] = np.arange(len(size))
     return ids
 
 

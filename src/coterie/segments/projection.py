@@ -14,7 +14,7 @@ from coterie.features.matrix import Matrix
 from coterie.segments.people import SPEND, Floats, Ints, one_order, read
 from coterie.segments.words.description import known, listed, lower
 
-POINTS = 4_000
+POINTS = 2_000
 _LOUD = 0.6  # features whose loading is at least this part of the strongest one are named
 _NAMED = 3
 
@@ -26,13 +26,14 @@ class Projection:
     Parameters
     ----------
     x, y
-        Float arrays of shape (points,): where each point lies, in standard deviations of the axis.
+        Float arrays of shape (points,): where each point lies, in standard deviations of the axis. The points of a
+        segment come in an order drawn by lot, so that its first ones are a fair part of it.
     segment
         Integer array of shape (points,): the point's segment.
     axes
         What grows to the right, and what grows upwards, in words.
     people
-        How many people the points stand for; points are a sample of at most 4,000.
+        How many people the points stand for; points are a sample of at most 2,000.
     shares
         The share of the variance of all features that each axis keeps, 0 to 1.
     """
@@ -52,12 +53,13 @@ def project(
     features: Mapping[str, tuple[str, str]] | None = None,
     *,
     points: int = POINTS,
+    minimum_group: int = 1,
     seed: int = 0,
 ) -> Projection:
     """Lay people out by the two main axes of their scaled features (PCA).
 
     Each axis points to where spend is higher (or, without spend, to where its strongest feature is). A sample keeps
-    every segment's share, and at least one point of each.
+    every segment's share, and at least one point of each that is large enough.
 
     Parameters
     ----------
@@ -71,8 +73,10 @@ def project(
         Column → (title, unit), for the words; None asks the catalogue.
     points
         How many points at most.
+    minimum_group
+        Nobody is drawn of segments of fewer people.
     seed
-        Of the sample.
+        Of the sample, and of the order in which points come.
 
     References
     ----------
@@ -99,7 +103,7 @@ def project(
     spread = places.std(axis=0)
     places /= np.where(spread > 1e-12, spread, 1.0)
     about = features or known(data)
-    shown = _sample(groups, points, seed)
+    shown = _sample(groups, points, minimum_group, seed)
     kept = np.maximum(variances[::-1][:2], 0) / variances.sum()
     return Projection(
         places[shown, 0],
@@ -137,13 +141,10 @@ def _words(loading: Floats, columns: tuple[str, ...], features: Mapping[str, tup
     return ", ".join(f"{word} {listed(names)}" for word, names in said.items() if names)
 
 
-def _sample(groups: Ints, points: int, seed: int) -> Ints:
-    """Return positions of at most so many people, each segment by its share, in rising order."""
-    if len(groups) <= points:
-        return np.arange(len(groups))
+def _sample(groups: Ints, points: int, least: int, seed: int) -> Ints:
+    """Return positions of at most so many people in an order drawn by lot, each large segment by its share."""
     shuffled = np.random.default_rng(seed).permutation(len(groups))
-    chosen = []
-    for segment in np.unique(groups):
-        members = shuffled[groups[shuffled] == segment]
-        chosen.append(members[: max(1, points * len(members) // len(groups))])
-    return np.sort(np.concatenate(chosen)[:points] if len(chosen) > points else np.concatenate(chosen)).astype(np.int64)
+    of_segments = [shuffled[groups[shuffled] == segment] for segment in np.unique(groups)]
+    part = min(points / len(groups), 1.0)
+    chosen = [members[: max(1, int(part * len(members)))] for members in of_segments if len(members) >= least]
+    return np.concatenate(chosen or [shuffled[:0]])[:points].astype(np.int64)

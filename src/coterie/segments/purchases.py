@@ -125,10 +125,12 @@ def _long(data: nw.DataFrame[Any]) -> Purchases:
     rank = np.empty(len(names), dtype=np.int64)
     rank[alphabet] = np.arange(len(names))
     column = rank[coded.indices.to_numpy(zero_copy_only=False)[bought]]
-    table = sp.csr_matrix((amount[bought], (row, column)), shape=(len(persons), len(names)))
-    if table.nnz < len(bought):  # rows of one person and item are added up in one order, whatever order they came in
-        order = np.lexsort((amount[bought], column, row))
-        table = sp.csr_matrix((amount[bought][order], (row[order], column[order])), shape=table.shape)
+    with np.errstate(over="ignore"):  # a sum might be too large for a float: then it is the largest one
+        table = sp.csr_matrix((amount[bought], (row, column)), shape=(len(persons), len(names)))
+        if table.nnz < len(bought):  # rows of one person and item add up in one order, whatever order they came in
+            order = np.lexsort((amount[bought], column, row))
+            table = sp.csr_matrix((amount[bought][order], (row[order], column[order])), shape=table.shape)
+            np.minimum(table.data, np.finfo(np.float64).max, out=table.data)
     return Purchases(persons, tuple(str(name) for name in names[alphabet]), table, wide=False)
 
 

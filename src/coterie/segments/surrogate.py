@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import narwhals as nw
@@ -17,7 +18,7 @@ from coterie.features.matrix import KEYS
 from coterie.features.rule import Rule, from_json
 from coterie.segments.decision_tree import Grown, grow, leaves_of, see
 from coterie.segments.leaf import Leaf, Titles, rule_of, sentence_of
-from coterie.segments.people import Ints, one_order, read
+from coterie.segments.people import Floats, Ints, one_order, read
 from coterie.segments.words.description import known
 
 _SAMPLE = 100_000
@@ -43,7 +44,8 @@ class Surrogate:
     recall
         Of the people in the segment, the share for whom the rule holds: out of fold.
     fidelity
-        Share of all people for whom the tree names their segment: out of fold, the same for all segments.
+        Share of all people for whom the tree names their segment, the same for all segments: out of fold, where the
+        number of leaves, too, was chosen anew by folds inside the others.
     leaves
         How many leaves the tree has, for all segments together.
     """
@@ -155,27 +157,25 @@ def surrogate(
     def grown(here: Ints | slice) -> Grown:
         return grow(seen.codes[here], place[here], leaves=most, least=least, seed=seed, classes=True, depth=depth)
 
-    part = folds(len(data), min(_FOLDS, len(data)), outcome=place, seed=seed)
-    told = np.empty((most + 1, len(data)), dtype=np.int64)
+    part = folds(len(data), _FOLDS, outcome=place, seed=seed)
+    told = np.empty((most, len(data)), dtype=np.int64)
+    answer = np.empty(len(data), dtype=np.int64)
     with threadpool_limits(1):
+        tree = grown(slice(None))
+        within = _within(grown, seen.codes, place, part, most) if leaves is None else None
         for fold in range(_FOLDS):
             here = part == fold
-            tree = grown(np.flatnonzero(~here))
-            nodes, classes = tree.nodes(seen.codes[here]), np.unique(place[~here])
-            for count in range(1, most + 1):
-                told[count, here] = classes[tree.value[tree.within(min(count, tree.leaves))[nodes]].argmax(axis=1)]
-        tree = grown(slice(None))
-    right = (told == place).mean(axis=1)
-    answers = tree.value.argmax(axis=1)
-    named = [len(np.unique(answers[np.unique(tree.within(one)[tree.left < 0])])) for one in range(1, most + 1)]
+            other = grown(np.flatnonzero(~here))
+            told[:, here] = _answers(other, seen.codes[here], np.unique(place[~here]), most)
+            size = leaves or _best(within[fold], _named(other, most))  # type: ignore[index]  # or leaves are given
+            answer[here] = told[size - 1, here]
     if leaves is None:
-        good = [one for one in range(1, most + 1) if right[one] >= right[1:].max() - _WITHIN]
-        leaves = min(good, key=lambda one: (-named[one - 1], one))
+        leaves = _best((told == place).mean(axis=1), _named(tree, most))
     count = min(leaves, tree.leaves)
+    answers = tree.value.argmax(axis=1)
     owned: dict[int, list[Leaf]] = {}
     for node, leaf in leaves_of(tree, seen, count, answers).items():
         owned.setdefault(int(answers[node]), []).append(leaf)
-    answer = told[min(count, most)]
     found = []
     for position, segment in enumerate(ids.tolist()):
         both = float(((answer == position) & (place == position)).sum())
@@ -187,8 +187,44 @@ def surrogate(
                 sentence_of(mine, titles, currency) if mine else "",
                 both / max(int((answer == position).sum()), 1) if (answer == position).any() else None,
                 both / int(sizes[position]),
-                float(right[count]),
+                float((answer == place).mean()),
                 count,
             )
         )
     return tuple(found)
+
+
+def _within(
+    grown: Callable[[Ints], Grown], codes: npt.NDArray[np.float32], place: Ints, part: Ints, most: int
+) -> Floats:
+    """Return how often trees of each size are right inside the people of all folds but one: shape (folds, sizes).
+
+    A tree that saw neither of two folds answers for either where the other one is left out.
+    """
+    right = np.zeros((_FOLDS, most))
+    for one, other in combinations(range(_FOLDS), 2):
+        seen = np.flatnonzero((part != one) & (part != other))
+        tree, classes = grown(seen), np.unique(place[seen])
+        for left_out, asked in ((one, part == other), (other, part == one)):
+            hits = _answers(tree, codes[asked], classes, most) == place[asked]
+            right[left_out] += hits.sum(axis=1) / (part != left_out).sum()
+    return right
+
+
+def _answers(tree: Grown, codes: npt.NDArray[np.float32], classes: Ints, most: int) -> Ints:
+    """Return what trees of 1 … ``most`` leaves answer for people: shape (sizes, people)."""
+    nodes = tree.nodes(codes)
+    best = classes[tree.value.argmax(axis=1)]
+    return np.array([best[tree.within(min(size, tree.leaves))[nodes]] for size in range(1, most + 1)])
+
+
+def _named(tree: Grown, most: int) -> list[int]:
+    """Return how many segments trees of 1 … ``most`` leaves name."""
+    best = tree.value.argmax(axis=1)
+    return [len(np.unique(best[tree.within(size)[tree.left < 0]])) for size in range(1, most + 1)]
+
+
+def _best(right: Floats, named: Sequence[int]) -> int:
+    """Return the size to take: of those that are right nearly as often as the best, the one that names the most."""
+    good = [size for size, share in enumerate(right.tolist(), start=1) if share >= right.max() - _WITHIN]
+    return min(good, key=lambda size: (-named[size - 1], size))

@@ -186,7 +186,9 @@ class TasteSegments(Segmentation):
         with threadpool_limits(1):
             self._directions(amounts)
             space = self._space(amounts)
-            self.clusters_ = self._clustered(space, np.asarray(amounts.sum(axis=1)).ravel())
+            with np.errstate(over="ignore"):  # a sum might be too large for a float: then it is the largest one
+                worth = np.minimum(amounts.sum(axis=1), np.finfo(np.float64).max)
+            self.clusters_ = self._clustered(space, np.asarray(worth).ravel())
         self.k_ = self.clusters_.k_
         self.likings_ = _likings(amounts, self.clusters_.labels_, self.k_, self.items_)
         self.labels_ = self.predict(bought)
@@ -319,9 +321,7 @@ class TasteSegments(Segmentation):
             amounts.data = np.log1p(amounts.data)
         elif self.weighting == "root":
             amounts.data = np.sqrt(amounts.data)
-        weighed = (amounts @ sp.diags(self.rarity_)).tocsr()
-        most = weighed.max(axis=1).toarray().ravel()  # first, as squares of what is tiny are 0
-        weighed = (sp.diags(1 / np.maximum(most, np.finfo(np.float64).tiny)) @ weighed).tocsr()
+        weighed = (_levelled(amounts) @ sp.diags(self.rarity_)).tocsr()
         length = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel())
         return (sp.diags(1 / length) @ weighed).tocsr().astype(np.float32)
 
@@ -362,11 +362,22 @@ def _table(space: npt.NDArray[np.float32]) -> pa.Table:
     return pa.table(dict(zip(_names(space.shape[1]), np.ascontiguousarray(space.T), strict=True)))
 
 
+def _levelled(amounts: sp.csr_matrix) -> sp.csr_matrix:
+    """Return bundles whose largest amount is from a half to 1, so that sums and squares neither overflow nor vanish.
+
+    Each is divided by a power of two, which rounds nothing but what is nothing beside the largest.
+    """
+    _, exponents = np.frexp(amounts.max(axis=1).toarray().ravel())
+    scaled = np.ldexp(amounts.data, -np.repeat(exponents, np.diff(amounts.indptr)))
+    return sp.csr_matrix((scaled, amounts.indices, amounts.indptr), shape=amounts.shape)
+
+
 def _likings(amounts: sp.csr_matrix, labels: Ints, k: int, items: Sequence[str]) -> tuple[tuple[Liking, ...], ...]:
     """Return, for each segment, the items of some weight whose mean share is above everybody's, most telling first.
 
     Where shelves are many, most have shares of a few in a thousand, and lifts of them say little.
     """
+    amounts = _levelled(amounts)
     total = np.asarray(amounts.sum(axis=1)).ravel()
     size = np.bincount(labels, minlength=k)
     member = sp.csr_matrix((1 / total, (labels, np.arange(len(labels)))), shape=(k, len(labels)))
@@ -374,7 +385,7 @@ def _likings(amounts: sp.csr_matrix, labels: Ints, k: int, items: Sequence[str])
     means, base = sums / np.maximum(size, 1)[:, None], sums.sum(axis=0) / len(labels)
     told = []
     for shares in means:
-        lift = shares / base
+        lift = np.divide(shares, base, out=np.zeros_like(base), where=base > 0)
         worth = np.where(shares > 0, shares * np.log(np.where(lift > 0, lift, 1)), 0)
         told_of = (shares >= SHARE) & (lift >= LIFT)
         chosen = [one for one in np.argsort(-worth, kind="stable") if told_of[one]][:10]

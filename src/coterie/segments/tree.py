@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from coterie.errors import IntegrityError, ParameterError, TooFewPeopleError
-from coterie.segments.people import Floats, Ints, check_count
-from coterie.segments.words.naming import distinct_names
+from coterie.segments.people import Floats, Ints, by_mean, check_count
+from coterie.segments.words.levels import Levels
+from coterie.segments.words.wording import names_by
 
 LEAVES = 24
 _KEYS = ("centres", "weights", "worth", "linkage", "features", "effects", "typical", "base")
@@ -72,6 +73,10 @@ class SegmentTree:
         Each leaf's medians of them; NaN where unknown: float64 of shape (leaves, features).
     base
         Everybody's medians: float64 of shape (features,).
+    seen
+        The columns that people were told apart by; names speak of what is among them, as those of segments do.
+    levels
+        How many people of each leaf have which level of the columns of text among them.
     """
 
     centres: npt.NDArray[np.float32]
@@ -82,6 +87,8 @@ class SegmentTree:
     effects: Floats
     typical: Floats
     base: Floats
+    seen: tuple[str, ...] = ()
+    levels: Levels | None = None
 
     @property
     def leaves(self) -> int:
@@ -190,10 +197,7 @@ class SegmentTree:
         """Renumber groups of leaves: 0 for the one of the highest mean worth; the larger one at a tie."""
         size = np.bincount(owners, weights=self.weights)
         mean = np.bincount(owners, weights=self.weights / size[owners] * self.worth)
-        ids = np.empty(len(size), dtype=np.int64)
-        with np.errstate(over="ignore"):  # what is too large to be rounded is first, or last, all the same
-            ids[np.lexsort((np.arange(len(size)), -size, -np.round(mean, 9)))] = np.arange(len(size))
-        return ids[owners]
+        return by_mean(mean, size)[owners]
 
     def divide(self, leaves: Ints, parts: int = 2) -> Ints:
         """Part some leaves at the highest joins between them: the part of each, the most valuable first.
@@ -251,7 +255,8 @@ class SegmentTree:
             typical.append(dict(zip(self.features, _medians(self.typical[inside], weights), strict=True)))
             segments.append(None if held is None else _most(held[inside].sum(axis=0), share))
         base = dict(zip(self.features, self.base.tolist(), strict=True))
-        names = ["Everybody", *distinct_names(effects[1:], typical[1:], base)]
+        levels = [()] * len(shown) if self.levels is None else self.levels.telling(nodes=[*map(self.inside, shown)])
+        names = ["Everybody", *names_by(self.seen, effects[1:], typical[1:], base, levels[1:])]
         return tuple(
             TreeNode(node, self.parent(node), float(self._heights[node]), int(self._sizes[node]), name, segment)
             for node, name, segment in zip(shown, names, segments, strict=True)
@@ -269,7 +274,8 @@ class SegmentTree:
         for name in ("effects", "typical", "base"):
             values: Floats = getattr(self, name)
             found[name] = np.where(np.isnan(values), np.array(None), values.astype(object)).tolist()
-        return found
+        levels = None if self.levels is None else self.levels.to_json()
+        return found | {"seen": list(self.seen), "levels": levels}
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:
@@ -292,6 +298,8 @@ class SegmentTree:
             effects=np.array(body["effects"], dtype=np.float64).reshape(leaves, len(features)),
             typical=np.array(body["typical"], dtype=np.float64).reshape(leaves, len(features)),
             base=np.array(body["base"], dtype=np.float64),
+            seen=tuple(body.get("seen", ())),  # trees of before are named by purchases
+            levels=Levels.from_json(body["levels"]) if body.get("levels") else None,
         )
 
     def _repr_html_(self) -> str:

@@ -59,7 +59,8 @@ class ProfileNow:
     missing
         Features that the shop has no facts for, with what would bring them.
     segments
-        The person's segments at the moment, by the newest model of each kind whose features are among the values.
+        The person's segments at the moment, by the newest model of each kind whose features are among the values. There
+        are none of somebody who may not be used for segmentation now, whatever the answer is for.
     """
 
     person: int
@@ -161,9 +162,9 @@ class Answering(Building):
         if why is None:
             found = self._from_tiles(asked)
             if isinstance(found, ProfileNow):
-                return self._with_segments(found)
+                return found
             why = found
-        return self._with_segments(self._from_facts(asked, sources, why))
+        return self._from_facts(asked, sources, why)
 
     def keep_up(self, *, progress: Progress = SILENT) -> dict[str, int]:
         """Bring up to date what :meth:`profile` answers from, however long it takes.
@@ -228,8 +229,12 @@ class Answering(Building):
     def _belongings(self) -> Belongings:
         return Belongings(self.ledger, self.registry)
 
-    def _with_segments(self, found: ProfileNow) -> ProfileNow:
-        return replace(found, segments=self._belongings.of(found.values))
+    def _with_segments(self, found: ProfileNow, members: list[int]) -> ProfileNow:
+        """Add the segments of a person who consists of these today; none of whoever may not be segmented now."""
+        segments = self._belongings.of(found.values)
+        if segments and self._may(found.person, members, Purpose.SEGMENTATION):
+            return replace(found, segments=segments)
+        return found
 
     def _wanted(self, features: Sequence[Declared | str] | None) -> tuple[Declared, ...]:
         wanted = self._chosen(features)
@@ -284,7 +289,7 @@ class Answering(Building):
         except StoreError:
             return "what is kept ready cannot be read"
         shown = tuple(one for one in asked.features if asked.chosen or one.name not in missing)
-        return ProfileNow(
+        found = ProfileNow(
             person=person,
             as_of=asked.as_of,
             values={one.name: values[one.name] for one in shown},
@@ -293,6 +298,7 @@ class Answering(Building):
             online=True,
             missing={} if asked.chosen else missing,
         )
+        return self._with_segments(found, today)
 
     def _from_facts(self, asked: _Asked, sources: list[str], why: str) -> ProfileNow:
         """Answer from the facts, of which those of this one person are read."""
@@ -310,7 +316,7 @@ class Answering(Building):
         spine = pa.table({"person": [person], "as_of": pa.array([asked.as_of], TIME)})
         with alone.facts(person, mine) as engine:
             [row] = batch.table(engine, wanted, spine, timezone=zone, currency=currency).to_pylist()
-        return ProfileNow(
+        found = ProfileNow(
             person=person,
             as_of=asked.as_of,
             values={one.name: row[one.name] for one in wanted},
@@ -321,6 +327,7 @@ class Answering(Building):
             hint="`coterie keep-up` makes everybody's answer ready." if why == _LATE else None,
             missing=missing,
         )
+        return self._with_segments(found, today)
 
     def _permit(self, person: int, subjects: list[int], asked: _Asked) -> None:
         """Raise GateRefusedError unless the person, who consists of these today, may be used for the purpose now."""

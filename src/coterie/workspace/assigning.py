@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PART = 250_000  # people at a time: some hundred MB of features
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Assignment:
     """How many people a model put into which segment at a moment.
 
@@ -87,6 +87,12 @@ class Assignment:
             ],
             "refused": {why: shown(count, self.minimum_group) for why, count in self.refused.items()},
         }
+
+    def __repr__(self) -> str:
+        """Show sizes as they may be told."""
+        lines = [f"Assignment by {self.model_id} as of {self.as_of:%Y-%m-%d %H:%M} UTC, published as {self.feature}"]
+        named = enumerate(zip(self.names, self.told, strict=True))
+        return "\n".join([*lines, *(f"  {number}  {name:<40} {size:>9} people" for number, (name, size) in named)])
 
 
 def assign(

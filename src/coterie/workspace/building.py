@@ -139,6 +139,8 @@ class Building(Defining):
             (self._own_outcome(item, per) or _outcome(item)) if isinstance(item, str) else item for item in outcomes
         )
         if not declared and not labels:
+            if per == "person":
+                seen.check_orders()
             raise ParameterError(
                 "build: none of the features can be built.", hint="`coterie check` says what is there."
             )

@@ -91,11 +91,28 @@ class Facts:
             """
         )
         if found.num_rows == 0:
+            self.check_orders()
             raise EmptyShopError(
                 f"Nobody had bought anything by {max(moments):%Y-%m-%d %H:%M} UTC who may be processed.",
                 hint="ingest orders first, or choose a later as_of; `coterie check` shows what is there.",
             )
         return found.cast(pa.schema([("person", KEY), ("as_of", TIME)]))
+
+    def check_orders(self) -> None:
+        """Raise EmptyShopError where no order was ever completed, saying what there is in its place."""
+        kinds = set(self.warehouse.query("SELECT DISTINCT kind FROM order_lines")["kind"].to_pylist())
+        if Kind.ORDER_COMPLETED in kinds:
+            return
+        words = {Kind.ORDER_REFUNDED: "refunds", Kind.ORDER_CANCELLED: "cancelled orders"}
+        if told := " and ".join(word for kind, word in words.items() if kind in kinds):
+            raise EmptyShopError(
+                f"Of orders, the shop knows {told} only, and none that was completed: nobody is known to have bought.",
+                hint="ingest the orders themselves, too; where these rows are orders, map their kind as such.",
+            )
+        raise EmptyShopError(
+            "The shop knows no orders that it may use for this, so nobody is known to have bought.",
+            hint="ingest orders, from a source with a lawful basis for it; `coterie check` shows what is there.",
+        )
 
     def newest(self) -> datetime:
         """Return the moment by which all orders had happened and were known; all events, in a shop without orders.

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -28,7 +29,9 @@ from coterie.segments.goal import GoalSegments
 from coterie.segments.hierarchy import WardSegments
 from coterie.segments.people import Floats, Ints
 from coterie.segments.people import Segmentation as Segmenter
+from coterie.segments.prototypes import PrototypeSegments
 from coterie.segments.rfm import RFMSegments
+from coterie.segments.suppression import dominated_groups
 from coterie.segments.taste import TasteSegments
 from coterie.segments.tree import TreeNode
 from coterie.segments.view import VALUE, VIEWS, View
@@ -41,7 +44,8 @@ if TYPE_CHECKING:
     from coterie.workspace.shop import Workspace
 
 TASTE = "category"  # what taste is made of where the shop has it: it holds better than departments (bench/taste.py)
-LEAF = 5  # people in a leaf of a tree that is kept: a model describes no single person, who may want to be forgotten
+LEAF = 5  # people whose middle a model that is kept may have: it describes no single one, who may want to be forgotten
+BESIDE = 5_000  # people up to whom the tree beside k-means is exact; of 20,000 it would cost as much as all the rest
 COLUMNS = tuple(dict.fromkeys(name for view in VIEWS.values() for name in view.columns))
 
 
@@ -56,6 +60,7 @@ class Figures:
     tree: tuple[TreeNode, ...] = ()
     edited: str = ""
     items: str = ""
+    dominated: tuple[int, ...] = ()  # segments one or two of whose people made nearly all of the goal's outcome
 
 
 @dataclass(frozen=True)
@@ -88,9 +93,13 @@ class Fitting:
     def train(self, built: FeatureTable, progress: Progress) -> tuple[Segmenter, Figures]:
         """Fit a model, draw the tree of its people, and judge it."""
         estimator = self.fit(built.table, self.k, progress)
+        check_few(estimator, hint="give a smaller k, or none where there are enough people to choose it by.")
         figures = Figures(getattr(estimator, "evidence_", ()) if self.recipe.method != "goal" else ())
         figures.warning = getattr(estimator, "warning_", "")
         figures.items = self.chosen
+        if isinstance(estimator, GoalSegments):
+            past, spent = self._past(built.table)
+            figures.dominated = dominated_groups(estimator.predict(past), spent, estimator.k_)
         figures.tree = self.tree(estimator, built.table)
         figures.card = self.card(built, estimator, progress)
         return estimator, figures
@@ -105,7 +114,7 @@ class Fitting:
         DataError
             For a goal: the shop is too young, so that no outcome is known yet.
         """
-        least = minimum_size or self.shop.config.minimum_group
+        least = minimum_size or max(self.shop.config.minimum_group, LEAF)
         method = self.recipe.method
         if method == "rfm":
             return RFMSegments().fit(table)
@@ -133,6 +142,15 @@ class Fitting:
         table = table.filter(inside)
         place = pc.index_in(table["person"], assigned["person"]).to_numpy()
         return table, assigned["segment"].to_numpy()[place]
+
+    def distances(self, estimator: Segmenter, table: pa.Table) -> npt.NDArray[np.float32] | None:
+        """Return how far people whom ``told`` returned are from each segment; None for methods without distances."""
+        if isinstance(estimator, TasteSegments):
+            bought = self._amounts(_moment(table))
+            place = np.searchsorted(estimator.people(bought), table["person"].to_numpy())  # people rise
+            away: npt.NDArray[np.float32] = estimator.distances(bought)[place]
+            return away
+        return estimator.distances(table) if isinstance(estimator, PrototypeSegments) else None
 
     def card(
         self, built: FeatureTable, estimator: Segmenter, progress: Progress, *, edited: bool = False
@@ -188,7 +206,7 @@ class Fitting:
             return estimator.tree()
         if not isinstance(estimator, KMeansSegments):
             return ()
-        tree = WardSegments(int(estimator.k_), **_arguments(self.recipe.seen, table)).fit(table)
+        tree = WardSegments(int(estimator.k_), **_arguments(self.recipe.seen, table), exact=BESIDE).fit(table)
         return tree.tree(labels=estimator.predict(table))
 
     def _views(self, table: pa.Table, k: int) -> dict[str, Ints]:
@@ -258,6 +276,16 @@ class Fitting:
 
     def _features(self) -> tuple[Declared, ...]:
         return self.shop.declared(self.seen, COLUMNS)
+
+
+def check_few(estimator: Segmenter, *, hint: str) -> None:
+    """Refuse to keep a model that would describe single people, who may want to be forgotten."""
+    kept = estimator.clusters_ if isinstance(estimator, TasteSegments) else estimator
+    if isinstance(kept, PrototypeSegments) and (kept.weights_ < LEAF).any():
+        raise ParameterError(
+            f"segment: a segment would have fewer than {LEAF} people, and its middle would tell what single people do.",
+            hint=hint,
+        )
 
 
 def _arguments(view: View, table: pa.Table) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +16,13 @@ from coterie.evaluation.intervals import Estimate
 from coterie.govern.privacy import shown, small
 from coterie.report.summary import date
 from coterie.segments.notebooks import of_following
+from coterie.segments.suppression import in_steps, told_share
 from coterie.segments.time.alignment import Alignment
-from coterie.segments.time.migration import Migration
+from coterie.segments.time.migration import Migration, coarse
 from coterie.segments.time.redefinition import Change
 from coterie.segments.time.review import Review
+
+_DIGITS = 2  # of a PSI: it is judged at .1 and .25
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class Moment:
         People in each segment, by id.
     values
         What they had spent together, in minor units, by id; empty where the shop has no such feature.
+    dominated
+        The segments of which that may not be told: one or two people made nearly all of it, or of its change since it
+        could be told last.
     shares
         Drift of the sizes since the model was made.
     features
@@ -42,6 +49,7 @@ class Moment:
     as_of: datetime
     sizes: tuple[int, ...]
     values: tuple[int, ...]
+    dominated: tuple[int, ...]
     shares: Drift
     features: tuple[Drift, ...]
 
@@ -78,6 +86,13 @@ class Remade:
     stayed: Estimate | None
     unaligned: Estimate | None
 
+    def stayed_told(self, minimum: int, *, aligned: bool = True) -> Estimate:
+        """Return ``stayed``, or ``unaligned``, as it may be told, rounded as :meth:`Migration.stayed_told` does."""
+        found = self.stayed if aligned else self.unaligned
+        if found is None or self.change is None:
+            return Estimate(math.nan, math.nan, math.nan)
+        return coarse(found, self.change.people, minimum)
+
 
 @dataclass(frozen=True, repr=False)
 class Following:
@@ -109,6 +124,8 @@ class Following:
         How much nearer another segment had to be for a person to change; 0 takes the nearest.
     refused
         People left out at the last moment because they may not be processed, by reason.
+    sizes_then
+        People in each segment when the model was made, by id, whom drift is measured from.
     """
 
     config: Config
@@ -123,6 +140,7 @@ class Following:
     remade: tuple[Remade, ...]
     margin: float
     refused: dict[str, int]
+    sizes_then: tuple[int, ...]
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -134,8 +152,21 @@ class Following:
         hidden = small(sizes, self.config.minimum_group)
         return tuple(None if hide else size for size, hide in zip(sizes, hidden, strict=True))
 
+    def drift_of_sizes(self, moment: Moment) -> Drift:
+        """Return the drift of sizes as it may be told: to one digit where a size on one side may not be.
+
+        In full it would be an equation for that size.
+        """
+        small_ = None in (*self.told(moment.sizes), *self.told(self.sizes_then))
+        return _plain_drift(moment.shares, 1 if small_ else _DIGITS)
+
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the members, as JSON values; what is told of too small a group is nothing."""
+        """Return everything but the members, as JSON values, without anything that a small group follows from.
+
+        Sizes, cells and sums of small groups are null, and so are some of larger ones that would give them away. Shares
+        beside them are rounded to steps of ``minimum_group`` people, and are 1 (or 0) where fewer than that are missing
+        (or there). A drift has two digits, or one.
+        """
         body = {
             "shop": self.config.name,
             "method": self.method,
@@ -166,11 +197,21 @@ class Following:
             "sizes": list(sizes),
             "shares": [None if size is None else size / total for size in sizes],
             "values": [
-                None if size is None else value for size, value in zip(sizes, moment.values or sizes, strict=True)
+                None if size is None or segment in moment.dominated else value
+                for segment, (size, value) in enumerate(zip(sizes, moment.values or sizes, strict=True))
             ] if moment.values else [],
-            "drift_of_sizes": _coarse(moment.shares) if None in sizes else asdict(moment.shares),
-            "drift_of_features": [asdict(one) for one in moment.features],
+            "drift_of_sizes": asdict(self.drift_of_sizes(moment)),
+            "drift_of_features": [asdict(self._drift(one, total)) for one in moment.features],
         }  # fmt: skip
+
+    def _drift(self, drift: Drift, people: int) -> Drift:
+        """Return the drift of a feature without how few people lack it."""
+        minimum = self.config.minimum_group
+        before, after = (
+            told_share(one, many, minimum)
+            for one, many in zip(drift.missing, (sum(self.sizes_then), people), strict=True)
+        )
+        return replace(_plain_drift(drift, _DIGITS), missing=(before, after))
 
     def _migration(self, moved: Migration) -> dict[str, Any]:
         """Return who went where; the long run only where all cells are told, from which it could be taken back."""
@@ -184,28 +225,32 @@ class Following:
         return {
             "counts": [[cell(moved.counts[i][j], i, j) for j in range(k)] for i in range(k)],
             "probabilities": [
-                [cell(one and asdict(one), i, j) for j, one in enumerate(row)]
-                for i, row in enumerate(moved.probabilities)
+                [one and asdict(one) for one in row] for row in moved.probabilities_told(self.config.minimum_group)
             ],
             "new": [cell(moved.entered[j], k, j) for j in range(k)],
             "gone": [cell(moved.left[i], i, k) for i in range(k)],
-            "stayed": asdict(moved.stayed),
+            "stayed": asdict(moved.stayed_told(self.config.minimum_group)),
             "steady": [asdict(one) for one in moved.steady] if moved.steady and all(open_) else None,
-            "caveat": moved.caveat,
+            # why there is none may say that nobody went from here to there
+            "caveat": moved.caveat if all(open_) else "Not told: some cells of the table are not.",
         }
 
     def _remade(self, made: Remade) -> dict[str, Any]:
+        minimum = self.config.minimum_group
         sizes = self.told(made.sizes)
         body: dict[str, Any] = {
             "as_of": _stamp(made.as_of),
             "sizes": list(sizes),
             "continues": list(made.alignment.mapping),
-            "jaccard": [_plain(one) for one in made.alignment.jaccard]
-            if None in sizes
-            else list(made.alignment.jaccard),
-            "agreement": made.alignment.agreement,
-            "stayed": made.stayed and asdict(made.stayed),
-            "stayed_unaligned": made.unaligned and asdict(made.unaligned),
+            "jaccard": [
+                in_steps(one, sizes[number] or 0, minimum)
+                if number < len(sizes) and None not in sizes
+                else round(one, 1)
+                for one, number in zip(made.alignment.jaccard, made.alignment.renumbered, strict=True)
+            ],
+            "agreement": told_share(made.alignment.agreement, sum(made.sizes), minimum),
+            "stayed": made.stayed and asdict(made.stayed_told(minimum)),
+            "stayed_unaligned": made.unaligned and asdict(made.stayed_told(minimum, aligned=False)),
         }
         if (change := made.change) is not None:
             kinds = ("unmoved", "behaved", "redefined", "both", "returned")
@@ -225,7 +270,7 @@ class Following:
         minimum = self.config.minimum_group
         lines = [f"Following of {self.model_id} at {len(self.moments)} moments, {self.method}"]
         for number, moment in enumerate(self.moments):
-            stayed = f", {self.migrations[number - 1].stayed.value:.0%} stayed" if number else ""
+            stayed = f", {self.migrations[number - 1].stayed_told(minimum).value:.0%} stayed" if number else ""
             lines.append(f"  {moment.as_of:%Y-%m-%d %H:%M} UTC  {shown(moment.people, minimum):>9} people{stayed}")
         return "\n".join([*lines, self.review.words])
 
@@ -242,13 +287,10 @@ class Following:
         )
 
 
-def _coarse(drift: Drift) -> dict[str, Any]:
-    """Return the drift of sizes of which some are withheld: in full, it would be an equation for them."""
-    return {name: _plain(value) if isinstance(value, float) else value for name, value in asdict(drift).items()}
-
-
-def _plain(value: float) -> float:
-    return round(value, 1)
+def _plain_drift(drift: Drift, digits: int) -> Drift:
+    """Return a drift with so many digits: in full, its two measures are equations for the people in two cells."""
+    psi, js, chance = (round(one, digits) for one in (drift.psi, drift.js, drift.chance))
+    return replace(drift, psi=psi, js=js, chance=chance)
 
 
 def _stamp(moment: datetime) -> str:

@@ -18,9 +18,11 @@ from coterie.evaluation.intervals import Estimate
 from coterie.features.combination import Declared
 from coterie.progress import SILENT, Progress
 from coterie.schema import KEY, TIME, Purpose
-from coterie.segments.people import SPEND, Ints
+from coterie.segments.people import SPEND, Floats, Ints
 from coterie.segments.people import Segmentation as Segmenter
 from coterie.segments.prototypes import PrototypeSegments
+from coterie.segments.suppression import dominated
+from coterie.segments.taste import TasteSegments
 from coterie.segments.time.alignment import Alignment, align, hysteresis
 from coterie.segments.time.migration import Migration, migration
 from coterie.segments.time.redefinition import tell_apart
@@ -68,7 +70,7 @@ def follow(
     seen = shop.facts(Purpose.SEGMENTATION)
     found = shop.registry.get(recipe.model, model)
     estimator = load(shop, found, recipe.method)
-    if margin and not isinstance(estimator, PrototypeSegments):
+    if margin and not isinstance(estimator, PrototypeSegments | TasteSegments):
         raise ParameterError(
             "follow: a margin needs distances, which these segments do not have.", hint="leave it out."
         )
@@ -79,6 +81,7 @@ def follow(
     made = shop.tabulate(seen, found.as_of, COLUMNS, SILENT, whole=False)
     then = _ask(fitting, estimator, made, None, 0.0)
     chain = _Chain(estimator, names) if retrained else None
+    spent = _Spent(k, shop.config.minimum_group)
     told: list[Moment] = []
     moved: list[Migration] = []
     remade: list[Remade] = []
@@ -90,7 +93,7 @@ def follow(
         now = _ask(fitting, estimator, built, before, margin)
         if done and before is not None:
             moved.append(migration(before.table(), now.table(), k, names))
-        told.append(_moment(estimator, now, then, moment, k))
+        told.append(_moment(estimator, now, then, moment, k, spent))
         members.append(_dated(now, moment))
         if chain is not None:
             remade.append(chain.step(now))
@@ -102,6 +105,7 @@ def follow(
     progress.step("stability", 0, 1)
     stable = fitting.stability(estimator, built)
     progress.step("stability", 1, 1)
+    sizes_then = tuple(np.bincount(then.labels, minlength=k).tolist())
     verdict = review(
         names,
         told[-1].sizes,
@@ -114,6 +118,7 @@ def follow(
         stability_then=_then(found.figures),
         alignment=chain.against() if chain is not None else None,
         minimum_size=shop.config.minimum_group,
+        sizes_then=sizes_then,
     )
     return Following(
         config=shop.config,
@@ -128,6 +133,7 @@ def follow(
         remade=tuple(remade),
         margin=margin,
         refused=dict(built.refused),
+        sizes_then=sizes_then,
     )
 
 
@@ -190,6 +196,37 @@ class _Chain:
         return align(*self.newest, old_k=len(self.names))
 
 
+class _Spent:
+    """Says of which segments what they spent may not be told, moment after moment.
+
+    Told at two moments it also tells the difference, which one person may have made: each is compared with when it was
+    told last.
+    """
+
+    def __init__(self, k: int, minimum: int) -> None:
+        self.minimum = minimum
+        self.told: list[tuple[Ints, Floats] | None] = [None] * k
+
+    def dominated(self, now: _Rows, spent: Floats) -> tuple[int, ...]:
+        """Return the segments that one or two people made nearly all the spend, or its change, of."""
+        found = []
+        for segment, before in enumerate(self.told):
+            here = now.labels == segment
+            who, paid = now.people[here], spent[here]
+            if dominated(paid) or (before is not None and dominated(_change(before, (who, paid)))):
+                found.append(segment)
+            elif len(who) >= self.minimum:
+                self.told[segment] = who, paid
+        return tuple(found)
+
+
+def _change(before: tuple[Ints, Floats], now: tuple[Ints, Floats]) -> Floats:
+    """Return what each person changed of a sum."""
+    _, place = np.unique(np.concatenate([before[0], now[0]]), return_inverse=True)
+    changed: Floats = np.bincount(place, weights=np.concatenate([-before[1], now[1]])).astype(np.float64)
+    return changed
+
+
 def _stayed(before: _Rows, now: _Rows) -> Estimate:
     return migration(before.table(), now.table()).stayed
 
@@ -197,20 +234,23 @@ def _stayed(before: _Rows, now: _Rows) -> Estimate:
 def _ask(fitting: Fitting, estimator: Segmenter, built: FeatureTable, before: _Rows | None, margin: float) -> _Rows:
     """Return people with their segments: the nearest one, or with a margin for who was in another."""
     features, labels = fitting.told(estimator, built.table)
-    if not margin or before is None or not isinstance(estimator, PrototypeSegments):
+    away = fitting.distances(estimator, features) if margin and before is not None else None
+    if before is None or away is None:
         return _Rows(features, labels)
     previous, times = before.of(features["person"].to_numpy())
-    kept = hysteresis(previous, estimator.distances(features), margin, held=times)
+    kept = hysteresis(previous, away, margin, held=times)
     return _Rows(features, kept.labels, kept.held)
 
 
-def _moment(estimator: Segmenter, now: _Rows, then: _Rows, as_of: datetime, k: int) -> Moment:
+def _moment(estimator: Segmenter, now: _Rows, then: _Rows, as_of: datetime, k: int, told: _Spent) -> Moment:
     """Tell sizes, value and drift at one moment."""
     sizes = np.bincount(now.labels, minlength=k)
     values: tuple[int, ...] = ()
+    dominated_: tuple[int, ...] = ()
     if SPEND in now.features.column_names:
         spent = np.nan_to_num(now.features[SPEND].to_numpy().astype(np.float64))
         values = tuple(round(one) for one in np.bincount(now.labels, weights=spent, minlength=k).tolist())
+        dominated_ = told.dominated(now, spent)
     there = set(then.features.column_names) & set(now.features.column_names)
     features = tuple(
         drift.of_values(name, then.features[name].to_numpy(), now.features[name].to_numpy())
@@ -218,7 +258,7 @@ def _moment(estimator: Segmenter, now: _Rows, then: _Rows, as_of: datetime, k: i
         if name in there
     )
     shares = drift.of_shares("sizes", np.bincount(then.labels, minlength=k), sizes)
-    return Moment(as_of, tuple(sizes.tolist()), values, shares, features)
+    return Moment(as_of, tuple(sizes.tolist()), values, dominated_, shares, features)
 
 
 def _names(estimator: Segmenter, titles: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from coterie.collect.facts import QUARANTINE
-from coterie.errors import ParameterError, StoreError
+from coterie.errors import GateRefusedError, ParameterError, StoreError
 from coterie.features import published
 from coterie.govern import requests
 from coterie.govern.requests import Receipt as ErasureReceipt
+from coterie.ops.registry import MODELS
 from coterie.ops.runs import RUNS, record
 from coterie.profiles.identity import keep_hubs, sweep
 from coterie.profiles.profile import Profile
-from coterie.schema import IDENTIFIER, utc_now
+from coterie.schema import IDENTIFIER, Kind, Purpose, utc_now
 from coterie.workspace.facts import PERSONAL, SHARED, attach
 from coterie.workspace.finding import identifier_of, subject_of, subjects_of_person
 from coterie.workspace.identities import Identities
-from coterie.workspace.results import Membership, Person
+from coterie.workspace.results import Membership, Person, Score
 
 
 class People(Identities):
@@ -34,7 +37,9 @@ class People(Identities):
         Returns
         -------
         Person
-            ``profile``: counts, dates (UTC) and traits; identifiers are counted, not shown. ``memberships``: segments.
+            ``profile``: counts, dates (UTC) and traits; identifiers are counted, not shown. ``memberships``: segments;
+            ``scores``: what else was published, such as a predicted value; none, from that moment on, of somebody who
+            has said no to segmentation.
 
         Raises
         ------
@@ -45,14 +50,37 @@ class People(Identities):
         attach(self.warehouse, self.inbox, self.ledger, (*PERSONAL, *SHARED), None)
         profile = Profile.of(self.warehouse, subject, vault=self.vault)
         self.gate.audit.append("show", "one person", {"by": identifier.partition("=")[0]})
-        memberships = []
-        for segmentation in ("segment_kmeans", "segment_ward", "segment_rfm"):
-            found = published.read(self.warehouse, segmentation, at=utc_now())
-            memberships += [
-                Membership(segmentation, row["label"], row["version"], row["as_of"])
-                for row in found.filter(pc.equal(found["person"], profile.person)).to_pylist()
-            ]
-        return Person(profile, tuple(memberships))
+        memberships: list[Membership] = []
+        scores: list[Score] = []
+        if self._may(profile.person, subjects_of_person(self.vault, self.ledger, identifier), Purpose.SEGMENTATION):
+            for row in published.of_person(self.warehouse, profile.person, at=utc_now()).to_pylist():
+                name, made = row["feature"], (row["version"], row["as_of"])
+                if name.startswith("segment_") and row["label"] is not None:
+                    memberships.append(Membership(name, row["label"], *made))
+                elif not name.startswith("segment_"):  # distances to segments are for machines
+                    scores.append(Score(name, row["number"] if row["label"] is None else row["label"], *made))
+        return Person(profile, tuple(memberships), tuple(scores))
+
+    def _may(
+        self,
+        person: int,
+        subjects: Sequence[int],
+        purpose: Purpose,
+        *,
+        at: datetime | None = None,
+        unknown: bool = False,
+    ) -> bool:
+        """Say whether a person, who consists of these today, may be used for a purpose now, or could be at a moment.
+
+        What was published of somebody stays where it is when they say no, until it is made anew: it is not read.
+        ``unknown`` is said where no source has a basis for the purpose any more.
+        """
+        members = pa.table({"person": [person] * len(subjects), "subject": subjects})
+        try:
+            verdict = self.gate.permitted(members, purpose, at=at)
+        except GateRefusedError:
+            return unknown
+        return bool(verdict["permitted"][0].as_py())
 
     def export(self, identifier: str) -> dict[str, pa.Table]:
         """Export everything that is kept about one person (GDPR articles 15 and 20), by table.
@@ -101,7 +129,8 @@ class People(Identities):
         identifier
             One identifier of the person, such as ``customer_id=1234``; all identifiers of the person go.
         dry_run
-            Erase nothing: the receipt's ``left`` then counts what is held, by table.
+            Erase nothing: the receipt's ``left`` then counts what is held, by table. Models that were trained with the
+            person are named in ``models`` either way; they hold figures of groups and stay.
         again
             Instead of an identifier: receipts of earlier requests, JSON files. Whoever they speak of is erased and kept
             out once more, after a backup that is older than they are was restored.
@@ -114,7 +143,8 @@ class People(Identities):
         if (identifier is None) is not bool(again) or (dry_run and again):
             raise ParameterError("forget: give an identifier, or receipts of earlier requests, which cannot be tried.")
         if dry_run:
-            return requests.rehearse(self.holders(), self._meant(identifier, ()))
+            subjects = self._meant(identifier, ())
+            return requests.rehearse(self.holders(), subjects, models=self._taught(subjects))
         self._finished.clear()
         begun, pending = utc_now(), self._pending(identifier)
         with self._writing("forget", {}):
@@ -123,8 +153,9 @@ class People(Identities):
             if not subjects and repeated:
                 receipt = repeated[-1]  # the request was repeated, and is done now
             else:
+                taught = self._taught(subjects)
                 keep_hubs(self.ledger, subjects)
-                receipt = requests.forget(self.holders(), subjects, audit=self.gate.audit)
+                receipt = requests.forget(self.holders(), subjects, audit=self.gate.audit, models=taught)
             sweep(self.ledger, self.vault)
         if identifier is None:
             kept = self.vault.suppressions()
@@ -160,6 +191,29 @@ class People(Identities):
                 )
             self.gate.audit.append("readmit", "one person", {"by": kind})
             return self.vault.readmit(kind, value)
+
+    def _taught(self, subjects: Sequence[int]) -> tuple[dict[str, str], ...]:
+        """Return the models that were trained when these subjects had bought something and had not said no."""
+        models = self.ledger.read(MODELS).sort_by("trained_at").to_pylist()
+        if not models or not subjects:
+            return ()
+        attach(self.warehouse, self.inbox, self.ledger, (*PERSONAL, *SHARED), None)
+        # every order counts, whatever its source may be used for today: rather one model too many than one too few
+        first = self.warehouse.query(
+            "SELECT MIN(GREATEST(occurred_at, available_at)) AS moment FROM order_lines "
+            f"WHERE kind = '{Kind.ORDER_COMPLETED}' AND subject IN ({', '.join(map(str, subjects))})"
+        )["moment"][0].as_py()
+        return tuple(
+            {"model_id": model["model_id"], "kind": model["kind"], "as_of": model["as_of"].isoformat() + "Z"}
+            for model in models
+            if first is not None and first <= model["as_of"] and self._was_segmented(model, subjects)
+        )
+
+    def _was_segmented(self, model: Mapping[str, Any], subjects: Sequence[int]) -> bool:
+        """Say whether a person was not left out of a model's training; of models for other purposes this is assumed."""
+        if not model["name"].startswith("segments-"):
+            return True
+        return self._may(subjects[0], subjects, Purpose.SEGMENTATION, at=model["trained_at"], unknown=True)
 
     def _note(self, verb: str, path: str | Path) -> None:
         """Note that something about people was written to a file outside the shop, for the receipts of erasure.

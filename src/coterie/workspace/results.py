@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -157,6 +158,28 @@ class Membership:
 
 
 @dataclass(frozen=True)
+class Score:
+    """What was predicted of a person, by one model.
+
+    Parameters
+    ----------
+    feature
+        The published feature, such as ``lifetime_value_365d`` (money in minor units) or ``advice``.
+    value
+        A number or a text; None where the model could not say.
+    model_id
+        The registered model.
+    as_of
+        The moment whose past it is predicted from, naive UTC.
+    """
+
+    feature: str
+    value: float | str | None
+    model_id: str
+    as_of: datetime
+
+
+@dataclass(frozen=True)
 class Person:
     """One person: what is known, and which segments they are in.
 
@@ -166,15 +189,19 @@ class Person:
         What the shop knows. Identifiers are counted, not shown.
     memberships
         The newest membership by each segmentation.
+    scores
+        The newest of everything else that was published of the person.
     """
 
     profile: Profile
     memberships: tuple[Membership, ...]
+    scores: tuple[Score, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
         memberships = [{**asdict(one), "as_of": one.as_of.isoformat() + "Z"} for one in self.memberships]
-        return {**self.profile.to_json(), "memberships": memberships}
+        scores = [{**asdict(one), "as_of": one.as_of.isoformat() + "Z"} for one in self.scores]
+        return {**self.profile.to_json(), "memberships": memberships, "scores": scores}
 
 
 def write_whole(path: str | Path, text: str) -> Path:
@@ -188,3 +215,13 @@ def write_whole(path: str | Path, text: str) -> Path:
     except OSError as error:
         raise StoreError(f"Cannot write {target}: {error.strerror or error}.") from error
     return target
+
+
+def local_day(moment: datetime, timezone: str) -> str:
+    """Write a moment (naive UTC) as a command takes it: as a day where one begins then in the zone, else as a time.
+
+    >>> local_day(datetime(2017, 5, 31, 4), "America/New_York"), local_day(datetime(2017, 5, 31, 4, 30), "UTC")
+    ('2017-05-31', '2017-05-31T04:30:00Z')
+    """
+    local = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone))
+    return f"{local:%Y-%m-%d}" if f"{local:%H%M%S}" == "000000" else f"{moment:%Y-%m-%dT%H:%M:%S}Z"

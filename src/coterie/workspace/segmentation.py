@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 from markupsafe import escape
 
+from coterie.charts.numbers import MISSING
 from coterie.collect.quality import Quality
 from coterie.config import Config
 from coterie.govern.privacy import shown, small
@@ -196,8 +197,9 @@ class Segmentation:
 
     def __repr__(self) -> str:
         lines = [f"Segmentation of {self.people:,} people as of {self.as_of:%Y-%m-%d %H:%M} UTC, {self.method}"]
-        for segment in self.segments:
-            size = shown(segment.size, self.config.minimum_group)
+        for segment, hide in zip(self.segments, self.hidden, strict=True):
+            few = segment.size < self.config.minimum_group
+            size = MISSING if hide and not few else shown(segment.size, self.config.minimum_group)
             lines.append(f"  {segment.segment}  {segment.name:<40} {size:>9} people")
         return "\n".join(lines)
 

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from coterie.config import minor_units
-from coterie.errors import ParameterError
+from coterie.errors import MissingColumnError, ParameterError
+from coterie.features.catalog import CATALOG
 from coterie.features.matrix import Matrix
 from coterie.progress import SILENT, Progress
 from coterie.report.segments import Goal
@@ -30,11 +31,11 @@ from coterie.segments.rfm import RFMSegments
 from coterie.segments.surrogate import surrogate
 from coterie.segments.taste import TasteSegments
 from coterie.segments.view import VALUE
-from coterie.segments.words.description import SegmentDescription, describe, trend
+from coterie.segments.words.description import SegmentDescription, describe, lower, trend
 from coterie.segments.words.fairness import GROUNDS
 from coterie.store.ports import Commit
 from coterie.workspace.assigning import keep, load
-from coterie.workspace.fitting import COLUMNS, Figures, Fitting
+from coterie.workspace.fitting import COLUMNS, Figures, Fitting, check_few
 from coterie.workspace.recipes import METHODS, Recipe
 from coterie.workspace.results import FeatureTable
 from coterie.workspace.segmentation import Segmentation
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from coterie.workspace.shop import Workspace
 
 ESTIMATORS = METHODS
+_TOLD = 3  # features, and what would bring them, that a refusal names
 IN_WORDS = {method: Recipe(method).words for method in METHODS}
 
 
@@ -89,6 +91,8 @@ def segment(
         edits = replace(edits, cut=k)
     seen = shop.facts(Purpose.SEGMENTATION)
     built = shop.tabulate(seen, as_of, COLUMNS, progress, whole=False)
+    if recipe.method in ("kmeans", "ward", "goal"):
+        _check_view(recipe, built)
     reused = [f"features of {built.table.num_rows:,} people"] if built.reused else []
     fitting = Fitting(shop, seen, recipe, k, horizon_days)
     inputs = _fingerprint(built.snapshot, recipe.method, recipe.view, k, horizon_days, fitting.chosen)
@@ -131,10 +135,12 @@ def segment(
         evidence=figures.evidence,
         warning=figures.warning,
         tree=figures.tree,
-        projection=project(table, labels, _matrix(estimator, table), _titles(built)),
+        projection=project(
+            table, labels, _matrix(estimator, table), _titles(built), minimum_group=shop.config.minimum_group
+        ),
         relations=relations(estimator, table) if isinstance(estimator, PrototypeSegments) else None,
         edited=figures.edited,
-        goal=_goal(shop, estimator),
+        goal=_goal(shop, estimator, figures),
         likings=estimator.likings_ if isinstance(estimator, TasteSegments) else (),
         built=built,
         used=_used(estimator, recipe, built),
@@ -166,6 +172,22 @@ def _check(recipe: Recipe, k: int | None, horizon_days: int, model: str | None, 
         )
 
 
+def _check_view(recipe: Recipe, built: FeatureTable) -> None:
+    """Refuse a view that the shop has no data for, and say what would bring them."""
+    wanted = recipe.seen.columns
+    if any(name in built.columns for name in wanted):
+        return
+    titles = list(dict.fromkeys(lower(CATALOG[name].title).split(",")[0] for name in wanted if name in CATALOG.names))
+    why = list(dict.fromkeys(built.missing[name] for name in wanted if name in built.missing))
+    raise MissingColumnError(
+        f"The shop has no data for the view {recipe.view}: it looks at {', '.join(titles[:_TOLD])}"
+        f"{' …' if len(titles) > _TOLD else ''}.",
+        missing=wanted,
+        present=tuple(built.columns),
+        hint=f"{'; '.join(why[:_TOLD])}; or take another view.",
+    )
+
+
 def _edited(
     fitting: Fitting, built: FeatureTable, estimator: Segmenter, figures: Figures, edits: Edits
 ) -> tuple[Segmenter, Figures]:
@@ -179,6 +201,7 @@ def _edited(
         made = made.merge(*edits.merge)
     if edits.split is not None:
         made = made.split(made.renumbered_[edits.split] if edits.merge else edits.split, built.table)
+    check_few(made, hint="split another segment." if edits.split is not None else "cut higher up.")
     before = "" if edits.cut is not None else figures.edited  # a cut starts from the tree, whatever was done to it
     words = "; ".join(filter(None, [before, edits.words]))
     card, tree = fitting.card(built, made, SILENT, edited=True), fitting.tree(made, built.table)
@@ -227,14 +250,14 @@ def _described(
     return described
 
 
-def _goal(shop: Workspace, estimator: Segmenter) -> Goal | None:
+def _goal(shop: Workspace, estimator: Segmenter, figures: Figures) -> Goal | None:
     """Return what the segments were grown for; of money, means are told in minor units."""
     if not isinstance(estimator, GoalSegments):
         return None
     cents = 10 ** minor_units(shop.config.currency)
     return Goal(
         estimator.title, estimator.measure_, estimator.score_, estimator.sentences_,
-        tuple(float(mean * cents) for mean in estimator.means_), "money",
+        tuple(float(mean * cents) for mean in estimator.means_), "money", figures.dominated,
     )  # fmt: skip
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
+from coterie.errors import ParameterError
 from coterie.govern.requests import Receipt as ErasureReceipt
 from coterie.progress import SILENT, Progress
 from coterie.workspace.answering import Answering
@@ -13,7 +14,9 @@ from coterie.workspace.answering import Answering
 if TYPE_CHECKING:
     from coterie.workspace.assigning import Assignment
     from coterie.workspace.followed import Following
+    from coterie.workspace.prediction import Prediction
     from coterie.workspace.segmentation import Segmentation
+    from coterie.workspace.valuation import Valuation
 
 __all__ = ["ErasureReceipt", "Workspace"]
 
@@ -57,8 +60,8 @@ class Workspace(Answering):
             What people are grouped by: ``value`` (purchases), ``engagement``, ``demographics``, or ``combined`` (all
             three, each counting as much as the others). RFM and taste have columns of their own.
         k
-            How many segments; None takes the largest number whose segments all come back in resampled data. With
-            ``model``, of a tree: into how many it is cut anew, without refitting.
+            How many segments, none of fewer than five people; None takes the largest number whose segments all come
+            back in resampled data. With ``model``, of a tree: into how many it is cut anew, without refitting.
         horizon_days
             How many days of future the report card judges by. Where they are not in the data yet, the same is done one
             horizon earlier.
@@ -209,4 +212,97 @@ class Workspace(Answering):
                 retrained=retrained, publish=publish, progress=progress,
             )  # fmt: skip
             run.facts = {"model_id": made.model_id, "moments": len(made.moments), "verdict": made.review.verdict}
+        return made
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self,
+        what: Literal["value"] = "value",
+        as_of: str | date | datetime | None = None,
+        *,
+        horizon_days: int = 90,
+        value_days: int = 365,
+        margin: float = 1.0,
+        discount_rate: float = 0.1,
+        model: str | None = None,
+        progress: Progress = SILENT,
+    ) -> Valuation: ...
+
+    @overload
+    def predict(
+        self,
+        what: str,
+        as_of: str | date | datetime | None = None,
+        *,
+        horizon_days: int = 90,
+        model: str | None = None,
+        progress: Progress = SILENT,
+    ) -> Prediction: ...
+
+    def predict(
+        self,
+        what: str = "value",
+        as_of: str | date | datetime | None = None,
+        *,
+        horizon_days: int = 90,
+        value_days: int = 365,
+        margin: float = 1.0,
+        discount_rate: float = 0.1,
+        model: str | None = None,
+        progress: Progress = SILENT,
+    ) -> Prediction | Valuation:
+        """Predict what each customer will do, judge that in the shop's past, and publish it to the lake.
+
+        Parameters
+        ----------
+        what
+            ``value``: orders, activity and spend to come, lifetime value with intervals, the next order, value tiers
+            and lists of whom to retain, upsell or win back. Or a target: ``churn``, ``purchase``, ``orders``,
+            ``spend``, ``category``, ``next_category``, ``response``, or ``event:KIND`` such as
+            ``event:Product Viewed``.
+        as_of
+            As in :meth:`build`.
+        horizon_days
+            How far is looked ahead; forecasts are tried over as many days of the shop's past.
+        value_days
+            How far lifetime value is looked ahead, for ``value``.
+        margin
+            What remains of an amount, as a share, for ``value``; 1 values revenue.
+        discount_rate
+            A year, for ``value``: .1 is 10 %.
+        model
+            Ask this registered model, or ``"latest"``, without learning anew.
+        progress
+            Where steps are reported.
+
+        Returns
+        -------
+        Valuation or Prediction
+            ``result.people``, a row a person, and how far it can be trusted beside naive rules.
+
+        Raises
+        ------
+        EmptyShopError, DataError, ParameterError, GateRefusedError
+            When there is nobody, too little history, no such model or a wrong parameter, or the gate says no.
+        """
+        if isinstance(horizon_days, bool) or not isinstance(horizon_days, int) or horizon_days < 1:
+            raise ParameterError.of("predict", "horizon_days", horizon_days, "a whole number of at least 1")
+        asked: dict[str, object] = {"what": what, "as_of": as_of, "horizon_days": horizon_days, "model": model}
+        if what == "value":
+            asked |= {"value_days": value_days, "margin": margin, "discount_rate": discount_rate}
+        with self._writing("predict", asked) as run:
+            made: Prediction | Valuation
+            if what == "value":
+                from coterie.workspace.valuation import Terms  # brings scikit-learn and LightGBM
+                from coterie.workspace.valuing import predict_value
+
+                terms = Terms(value_days, margin, discount_rate)
+                made = predict_value(
+                    self, as_of, horizon_days=horizon_days, terms=terms, model=model, progress=progress
+                )
+            else:
+                from coterie.workspace.learning import predict_target
+
+                made = predict_target(self, what, as_of, horizon_days=horizon_days, model=model, progress=progress)
+            run.facts = {"model_id": made.model_id, "people": made.people.num_rows}
         return made

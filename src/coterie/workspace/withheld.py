@@ -23,7 +23,8 @@ class Withheld:
 
     Sizes are exact, so that a larger segment is withheld too where it would tell a small one. Once one is small, no
     size of the tree is told, as most could be added to and subtracted from those of segments, nor which part of all
-    spend a segment brought: it tells what the others brought, of whom one person may have paid nearly everything.
+    spend a segment brought: it tells what the others brought, of whom one person may have paid nearly everything. The
+    same holds where one or two people paid nearly all of what a larger segment brought, which is not told then.
 
     Parameters
     ----------
@@ -38,21 +39,29 @@ class Withheld:
         self.sizes = {one.segment: one.size for one in segments}
         hidden = small(list(self.sizes.values()), minimum)
         self.hidden = {segment for segment, hide in zip(self.sizes, hidden, strict=True) if hide}
-        self.disclosure = Disclosure(self.sizes.values(), minimum)
+        self.disclosure = Disclosure.of(segments, minimum)
+        then = [one for one in segments if one.trend is not None]
+        early = small([one.trend.size for one in then if one.trend is not None], minimum)
+        self.unknown = {one.segment for one, hide in zip(then, early, strict=True) if hide}
 
     def segment(self, segment: SegmentDescription) -> dict[str, Any]:
         """Return a segment; its typical people in rounded figures of what tells it apart, as on the page."""
         body = asdict(replace(segment, exemplars=()))
         if segment.segment in self.hidden:
             return dict.fromkeys(body) | {"segment": segment.segment, "name": segment.name}
-        if self.hidden:
+        if self.disclosure.partial:
             body |= {"value_share": None, "sentences": self.disclosure.sentences(segment)}
+        if not self.disclosure.purse(segment):
+            body["value"] = None
         body["exemplars"] = [
             {"feature": trait.feature, "title": trait.title, "unit": trait.unit, "values": values}
             for trait, values in typical(segment)
         ]
-        if segment.trend is not None and self.disclosure.hides(segment.trend.size):
-            body["trend"] = None
+        if segment.trend is not None:
+            money = (
+                {} if self.disclosure.trends else {"value": None, "value_share": None, "sentence": segment.trend.plain}
+            )
+            body["trend"] = None if segment.segment in self.unknown else body["trend"] | money
         return body
 
     def goal(self, goal: Goal | None) -> dict[str, Any] | None:
@@ -60,8 +69,8 @@ class Withheld:
         if goal is None:
             return None
         told = {
-            part: [None if number in self.hidden else one for number, one in enumerate(getattr(goal, part))]
-            for part in ("sentences", "means")
+            part: [None if number in self.hidden | more else one for number, one in enumerate(getattr(goal, part))]
+            for part, more in (("sentences", set()), ("means", {*goal.dominated}))
         }
         return asdict(goal) | told
 
@@ -76,6 +85,9 @@ class Withheld:
                 for part in ("distance", "next_to", "borders"):
                     body[part] = [None if place == segment else one for place, one in enumerate(body[part])]
                 continue
+            # how far off the middle of a few people lies, from enough sides, says where it lies
+            away = [None if place in self.hidden else one for place, one in enumerate(found.distance[segment])]
+            body["distance"] = [away if place == segment else one for place, one in enumerate(body["distance"])]
             counts = [round(part * size) for part in found.next_to[segment]]
             hide = self.disclosure.cells(counts)
             row = [None if out else one for one, out in zip(found.next_to[segment], hide, strict=True)]
@@ -96,7 +108,10 @@ class Withheld:
         """Return the card; the size of a method's smallest group where it may be told."""
         if card is None:
             return None
-        return asdict(replace(card, rows=tuple(replace(row, smallest=self._size(row.smallest)) for row in card.rows)))
+        rows = tuple(replace(row, smallest=self._size(row.smallest)) for row in card.rows)
+        body = asdict(replace(card, rows=rows))
+        body["stability"] = [None if place in self.hidden else one for place, one in enumerate(body["stability"])]
+        return body
 
     def evidence(self, found: Sequence[KEvidence]) -> list[dict[str, Any]]:
         """Return what was found for each number of segments."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
 from coterie.errors import DataError, MissingColumnError, ParameterError, TooFewPeopleError
+from coterie.segments import drawings
 from coterie.segments.time.migration import Migration, migration, steady_state, wilson
 
 MEMBERS = st.dictionaries(st.integers(0, 30), st.integers(0, 3), min_size=1, max_size=25)
@@ -197,3 +198,44 @@ def test_many_segments_that_all_reach_each_other_do_not_swing() -> None:
 
 def test_draws_in_which_the_chain_falls_apart_are_told() -> None:
     assert "left out" in walked([[30, 1], [1, 30]]).caveat
+
+
+def _moved(away: int, gone: int = 0, size: int = 500) -> Migration:
+    """Two segments of ``size`` people, of whom so many go over to the other one and so many away."""
+    before = np.repeat([0, 1], size)
+    after = before.copy()
+    after[:away] = 1
+    who = np.arange(2 * size)
+    stays = who >= gone
+    return migration(
+        pa.table({"person": who, "segment": before}),
+        pa.table({"person": who[stays][::-1], "segment": after[stays][::-1]}),
+    )
+
+
+def test_how_few_changed_does_not_follow_from_the_shares() -> None:
+    few, more = _moved(3), _moved(41)
+    assert repr(few.stayed_told()) == repr(more.stayed_told())
+    assert repr(few.probabilities_told()) == repr(more.probabilities_told())
+    assert drawings.stayed(few, 50) == drawings.stayed(more, 50) == "Fewer than 50 people changed their segment."
+    assert str(drawings.moved(few, 50).wide) == str(drawings.moved(more, 50).wide)
+    many = _moved(150)
+    assert many.stayed_told(0) == many.stayed, "where all cells are told, shares are exact"
+
+
+def test_how_few_are_gone_does_not_follow_from_a_share_beside_its_count() -> None:
+    """A count of a row, and its exact share, make the row; less the size before, that is who is gone."""
+    few, more = _moved(200, gone=1), _moved(200, gone=40)
+    assert few.stayed_told() != few.stayed
+    assert repr(few.probabilities_told()[1]) == repr(more.probabilities_told()[1])
+    assert few.stayed_told().value == more.stayed_told().value
+
+
+def test_a_size_that_is_withheld_is_not_the_sum_of_a_row() -> None:
+    """A size of 20 takes one of 240 along; the cells of that one, all large, would add up to it."""
+    before = np.repeat([0, 1, 2], [20, 240, 900])
+    after = np.concatenate([np.repeat(0, 20), np.repeat([0, 1, 2], 80), np.repeat([0, 1, 2], 300)])
+    tables = (pa.table({"person": np.arange(1160), "segment": side}) for side in (before, after))
+    hidden = np.array(migration(*tables).withheld(50))
+    assert hidden[0].all()
+    assert hidden[1].all()

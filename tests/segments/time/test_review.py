@@ -31,7 +31,7 @@ def test_the_thresholds_of_the_stability_index(figure: float, verdict: str) -> N
     by_sizes = review(NAMES, SIZES, psi(figure), age_days=1)
     by_behaviour = review(NAMES, SIZES, psi(0.0), [psi(figure, "recency_days"), psi(0.0, "orders_90d")], age_days=1)
     assert by_sizes.verdict == by_behaviour.verdict == verdict
-    assert reason(by_behaviour, "behaviour").figure == figure
+    assert reason(by_behaviour, "behaviour").figure == round(figure, 2)  # of more digits few people follow
     assert "Siddiqi" in reason(by_sizes, "sizes").source
 
 
@@ -109,7 +109,7 @@ def test_segments_that_would_not_come_out_again() -> None:
     old = np.repeat([0, 1, 2], [90, 70, 40])
     same = review(NAMES, SIZES, psi(0.0), age_days=1, alignment=align(old, (old + 1) % 3))
     assert same.verdict == "keep"
-    assert "100% of people would keep theirs" in reason(same, "retrained").words
+    assert "all but fewer than 50 people would keep theirs" in reason(same, "retrained").words
     merged = review(NAMES, SIZES, psi(0.0), age_days=1, alignment=align(old, np.minimum(old, 1)))
     assert merged.verdict == "review"
     assert "Lost would not come out again" in reason(merged, "retrained").words

@@ -116,3 +116,11 @@ def test_names_of_real_people_are_distinct_short_and_in_any_order_the_same(told,
     assert describe(told.take(order), model.labels_[order], seen=model.reads) == described
     if view != "combined":
         assert not [name for name in names if "regulars" in name or "shoppers" in name]
+
+
+def test_two_alike_in_all_that_is_striking_are_told_apart_by_what_they_buy():
+    effects = [{"orders": 0.1, "spend": 0.1, "discount_share": one} for one in (0.4, -0.4)]
+    typical = [dict.fromkeys(effects[0], 1.0)] * 2
+    names = names_by(("orders", "spend", "email_opens_90d"), effects, typical, dict.fromkeys(effects[0], 1.0), [(), ()])
+    assert len(set(names)) == 2
+    assert not any("(" in name for name in names)

@@ -193,7 +193,7 @@ def resampled_jaccards(labels: Ints, regroup: Regroup, *, resamples: int = 30, s
 
     Returns
     -------
-    ndarray of shape (resamples, k).
+    ndarray of shape (resamples, k). A segment of which nobody was ever drawn counts as one that never came back.
 
     References
     ----------
@@ -207,6 +207,7 @@ def resampled_jaccards(labels: Ints, regroup: Regroup, *, resamples: int = 30, s
         first = np.flatnonzero(np.diff(rows, prepend=-1))  # each person once
         drawn = labels[rows[first]]
         found[draw, np.unique(drawn)] = jaccard(drawn, groups[first])
+    found[:, np.isnan(found).all(axis=0)] = 0.0
     return found
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from coterie.errors import DataError, MissingColumnError, ParameterError, TooFewPeopleError
 from coterie.evaluation.intervals import Estimate, interval
 from coterie.segments.people import Floats, Ints, read
-from coterie.segments.suppression import withheld
+from coterie.segments.suppression import cells, in_steps, told_share, withheld
 
 _DRAWS = 200
 CLOSED = (
@@ -76,13 +76,47 @@ class Migration:
         See :func:`coterie.segments.suppression.withheld`.
         """
         table = [[*row, gone] for row, gone in zip(self.counts, self.left, strict=True)]
-        return withheld([*table, [*self.entered, 0]], minimum)
+        rows, columns = ([place for place, hide in enumerate(cells(sizes, minimum)) if hide]
+                         for sizes in (self.before, self.after))  # fmt: skip
+        return withheld([*table, [*self.entered, 0]], minimum, rows=rows, columns=columns)
+
+    def stayed_told(self, minimum: int = 50) -> Estimate:
+        """Return ``stayed`` as it may be told: exact, or where cells are withheld so that none follows from it.
+
+        It is then rounded to steps of the minimum of people, and 1 (or 0) without an interval where fewer changed (or
+        stayed) than that.
+        """
+        if not any(map(any, self.withheld(minimum))):
+            return self.stayed
+        return coarse(self.stayed, sum(map(sum, self.counts)), minimum)
+
+    def probabilities_told(self, minimum: int = 50) -> tuple[tuple[Estimate | None, ...], ...]:
+        """Return ``probabilities`` as they may be told: None where the cell is withheld, rounded where another is.
+
+        Beside an exact count, an exact share would tell how many people its row has, and so how many are gone.
+        """
+        hidden = self.withheld(minimum)
+        return tuple(
+            tuple(
+                None if hide or one is None else coarse(one, sum(self.counts[i]), minimum) if any(hidden[i]) else one
+                for one, hide in zip(row, hidden[i], strict=False)
+            )
+            for i, row in enumerate(self.probabilities)
+        )
 
     def _repr_html_(self) -> str:
         """Show who went where inside a notebook."""
         from coterie.segments import notebooks  # late: drawing is not needed to compute
 
         return notebooks.of_migration(self)
+
+
+def coarse(share: Estimate, people: int, minimum: int) -> Estimate:
+    """Return a share of so many people, with its interval, as it may be told beside their number."""
+    value = told_share(share.value, people, minimum)
+    if value in (0.0, 1.0):
+        return Estimate(value, np.nan, np.nan)
+    return Estimate(value, *(in_steps(end, people, minimum) for end in (share.low, share.high)))
 
 
 def migration(before: Any, after: Any, k: int | None = None, names: Sequence[str] | None = None) -> Migration:

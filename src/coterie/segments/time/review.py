@@ -11,6 +11,7 @@ from coterie.errors import ParameterError
 from coterie.evaluation.drift import MAJOR, MINOR, Drift
 from coterie.evaluation.intervals import Estimate
 from coterie.segments.evidence.validity import DOUBTFUL, STABLE
+from coterie.segments.suppression import cells, told_share
 from coterie.segments.time.alignment import DISSOLVED, Alignment
 from coterie.segments.words.description import listed, lower
 
@@ -23,6 +24,7 @@ _HENNIG = "Hennig (2007): a Jaccard of .75 is stable, below .6 not to be trusted
 _DISSOLVED = "Hennig (2008): at a Jaccard of .5 or less a segment is dissolved"
 _AGE = "house rule: after a year every season was seen once, and is due to be seen again"
 _SIZE = "the shop's minimum group"
+_DIGITS = 2  # of a figure that is judged at .1 and .25, or at .6 and .75
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def review(
     stability_then: Sequence[Estimate] = (),
     alignment: Alignment | None = None,
     minimum_size: int = 50,
+    sizes_then: Sequence[int] = (),
 ) -> Review:
     """Weigh up whether a segmentation still fits.
 
@@ -113,7 +116,9 @@ def review(
     alignment
         Of segments made anew from today's people with the old ones.
     minimum_size
-        The smallest group that may be told.
+        The smallest group that may be told. Figures are rounded, so that no smaller one can be worked out from them.
+    sizes_then
+        People in each segment when the model was made; empty where that is not known.
 
     Raises
     ------
@@ -132,13 +137,13 @@ def review(
         raise ParameterError.of("review", "sizes", len(sizes), f"one a segment, {len(names)}")
     told = titles or {}
     reasons = [
-        _sizes(shares),
+        _sizes(shares, 1 if any(any(cells(side, minimum_size)) for side in (sizes, sizes_then)) else _DIGITS),
         _behaviour("behaviour", [one for one in features if one.name not in growing], told),
         _behaviour("history", [one for one in features if one.name in growing], told),
         _stability(names, stability, stability_then),
         _smallest(names, sizes, minimum_size),
         _age(age_days),
-        _retrained(names, alignment),
+        _retrained(names, alignment, minimum_size),
     ]
     found = sorted((one for one in reasons if one is not None), key=lambda one: -ORDER.index(one.verdict))
     verdict = found[0].verdict
@@ -158,14 +163,18 @@ def _psi(drift: Drift) -> tuple[Verdict, float]:
     return ("watch", MINOR) if drift.psi < MAJOR else ("review", MAJOR)
 
 
-def _sizes(shares: Drift) -> Reason:
+def _sizes(shares: Drift, digits: int) -> Reason:
+    """Say how far sizes have moved; where one may not be told, the figure to many digits would tell it."""
     verdict, threshold = _psi(shares)
     words = {
         "keep": "The segments are about as large, beside each other, as when they were made",
         "watch": "Some segments have grown and others shrunk since they were made",
         "review": "The sizes of the segments are far from what they were when they were made",
     }[verdict]
-    return Reason("sizes", verdict, shares.psi, threshold, f"{words} (PSI {ratio(shares.psi)}).", _SIDDIQI)
+    figure = round(shares.psi, digits)
+    return Reason(
+        "sizes", verdict, figure, round(threshold, digits), f"{words} (PSI {ratio(figure, places=digits)}).", _SIDDIQI
+    )
 
 
 def _behaviour(about: str, features: Sequence[Drift], titles: Mapping[str, str]) -> Reason | None:
@@ -195,7 +204,7 @@ def _behaviour(about: str, features: Sequence[Drift], titles: Mapping[str, str])
         words = f"Customers buy differently from when the segments were made: {first}{more}"
     else:
         words = f"Customers buy about as when the segments were made (largest PSI {ratio(worst.psi)})"
-    return Reason(about, verdict, worst.psi, threshold, f"{words}.", _SIDDIQI)
+    return Reason(about, verdict, round(worst.psi, _DIGITS), round(threshold, _DIGITS), f"{words}.", _SIDDIQI)
 
 
 def _stability(names: Sequence[str], now: Sequence[Estimate], then: Sequence[Estimate]) -> Reason | None:
@@ -215,7 +224,7 @@ def _stability(names: Sequence[str], now: Sequence[Estimate], then: Sequence[Est
         weak = " (weak from the start)" if bands[place] else ""
         words = f"In today's customers the segments come back as they did (weakest Jaccard {ratio(figure)}){weak}"
     threshold = DOUBTFUL if verdict == "review" else STABLE
-    return Reason("stability", verdict, figure, threshold, f"{words}.", _HENNIG)
+    return Reason("stability", verdict, round(figure, _DIGITS), threshold, f"{words}.", _HENNIG)
 
 
 def _smallest(names: Sequence[str], sizes: Sequence[int], minimum: int) -> Reason:
@@ -237,7 +246,7 @@ def _age(age: float) -> Reason:
     )  # fmt: skip
 
 
-def _retrained(names: Sequence[str], alignment: Alignment | None) -> Reason | None:
+def _retrained(names: Sequence[str], alignment: Alignment | None, minimum: int) -> Reason | None:
     if alignment is None:
         return None
     lost = [names[one] for one in alignment.gone if one < len(names)]
@@ -247,10 +256,15 @@ def _retrained(names: Sequence[str], alignment: Alignment | None) -> Reason | No
     figure = min(
         (one for one, old in zip(alignment.jaccard, alignment.mapping, strict=True) if old is not None), default=0.0
     )
-    agree = share(alignment.agreement)
+    people = sum(map(sum, alignment.overlaps))
+    part = told_share(alignment.agreement, people, minimum)
+    agree = f"about {share(part)} of people"
+    if part == 1 or people < 2 * minimum:
+        agree = f"all but fewer than {minimum} people" if part == 1 else "some people"
+    figure = round(figure, 1)  # with the sizes, more digits tell how few went from one to the other
     if lost or alignment.born:
         what = f"{listed(lost)} would not come out again" if lost else "new segments would come out beside the old ones"
-        words = f"Made anew from today's customers, {what}; {agree} of people would keep their segment"
+        words = f"Made anew from today's customers, {what}; {agree} would keep their segment"
         return Reason("retrained", "review", figure, DISSOLVED, f"{words}.", _DISSOLVED)
-    words = f"Made anew from today's customers, the same segments come out; {agree} of people would keep theirs"
+    words = f"Made anew from today's customers, the same segments come out; {agree} would keep theirs"
     return Reason("retrained", "keep", figure, DISSOLVED, f"{words}.", _DISSOLVED)

@@ -16,6 +16,7 @@ from coterie.charts.numbers import share as percent
 from coterie.errors import NoVariationError, ParameterError
 from coterie.features.matrix import KEYS, Matrix
 from coterie.segments.people import SPEND, Floats, Ints, numbers, one_order, read
+from coterie.segments.suppression import dominated
 from coterie.segments.view import ENGAGEMENT
 from coterie.segments.words.exemplars import Exemplar, exemplars
 from coterie.segments.words.fairness import Note, fairness_notes
@@ -85,6 +86,10 @@ class Trend:
         As in SegmentDescription, at that moment.
     sentence
         What has changed since, in words.
+    dominated
+        As in SegmentDescription, at that moment.
+    plain
+        What has changed of its size alone, in words.
     """
 
     since: str
@@ -93,6 +98,8 @@ class Trend:
     value: int
     value_share: float
     sentence: str
+    dominated: bool = False
+    plain: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,9 @@ class SegmentDescription:
         How it stood earlier; None where that is not known.
     notes
         Where it nearly is a protected group, or leaves one out.
+    dominated
+        Whether one or two of its people spent nearly all of ``value``, so that reports do not tell it: see
+        :func:`coterie.segments.suppression.dominated`.
     """
 
     segment: int
@@ -139,6 +149,7 @@ class SegmentDescription:
     rule: Surrogate | None = None
     trend: Trend | None = None
     notes: tuple[Note, ...] = ()
+    dominated: bool = False
 
 
 def describe(
@@ -259,6 +270,7 @@ def describe(
             exemplars=typical.of(int(one)) if typical else (),
             rule=(rules or {}).get(int(one)),
             notes=tuple(note for note in notes if note.segment == one),
+            dominated=dominated(spent[here]),
         )
         if since is not None and (then := earlier.get(item.segment)) is not None:
             item = replace(item, trend=trend(item, then, since))
@@ -283,7 +295,10 @@ def trend(now: SegmentDescription, then: SegmentDescription, since: datetime) ->
     second = (
         f"its part of all spend stayed at {part}" if part == was else f"its part of all spend went from {was} to {part}"
     )
-    return Trend(since.isoformat(), size, then.share, then.value, then.value_share, f"{first}; {second}.")
+    return Trend(
+        since.isoformat(), size, then.share, then.value, then.value_share, f"{first}; {second}.", then.dominated,
+        f"{first}.",
+    )  # fmt: skip
 
 
 def known(data: nw.DataFrame[Any]) -> dict[str, tuple[str, str]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import narwhals as nw
 import numpy as np
@@ -79,6 +79,92 @@ class Level:
         return "family" if self.column in _FAMILY else self.column
 
 
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """How many people of each group have each level of some columns of text.
+
+    Parameters
+    ----------
+    columns
+        Column → its levels in the order of the alphabet.
+    counts
+        For each column how many people of each group have each level: int64 of shape (groups, levels).
+    sizes
+        How many people are in each group: int64 of shape (groups,).
+    nothing
+        Of how many people of each group none of the columns is known: int64 of shape (groups,).
+    """
+
+    columns: Mapping[str, tuple[str, ...]]
+    counts: tuple[Ints, ...]
+    sizes: Ints
+    nothing: Ints
+
+    def telling(self, minimum: int = 50, nodes: Sequence[Ints] | None = None) -> tuple[tuple[Level, ...], ...]:
+        """Return, for each group, or each of some unions of groups, what sets it apart: see ``levels_of``."""
+        groups = [np.array([number]) for number in range(len(self.sizes))] if nodes is None else nodes
+        sizes = [int(self.sizes[inside].sum()) for inside in groups]
+        found: list[list[Level]] = [[] for _ in groups]
+        for (column, levels), counts in zip(self.columns.items(), self.counts, strict=True):
+            whole = counts.sum(axis=0)
+            candidates = tuple(_candidates(column, levels))
+            for place, inside in enumerate(groups):
+                here, best = counts[inside].sum(axis=0), None
+                for run, words, where in candidates:
+                    one = _judged(here, whole, sizes[place], run, minimum)
+                    if one is not None and (best is None or one[-1] > best.effect + 1e-9):
+                        best = Level(column, where, words, *one)
+                if best is not None:
+                    found[place].append(best)
+        if self.columns:
+            both = np.stack([self.nothing, self.sizes - self.nothing], axis=1)
+            for place, inside in enumerate(groups):
+                one = _judged(both[inside].sum(axis=0), both.sum(axis=0), sizes[place], (0,), minimum)
+                if one is not None:
+                    found[place].insert(0, Level("", "noun", "unknown", *one))
+        return tuple(_one_a_topic(one) for one in found)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values; ``from_json`` reads it back."""
+        return {
+            "columns": {column: list(levels) for column, levels in self.columns.items()},
+            "counts": [counts.tolist() for counts in self.counts],
+            "sizes": self.sizes.tolist(),
+            "nothing": self.nothing.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
+        """Return what ``to_json`` wrote."""
+        sizes, nothing = (np.array(body[name], dtype=np.int64) for name in ("sizes", "nothing"))
+        columns = {column: tuple(levels) for column, levels in body["columns"].items()}
+        counts = zip(body["counts"], columns.values(), strict=True)
+        return cls(
+            columns,
+            tuple(np.array(one, dtype=np.int64).reshape(len(sizes), len(levels)) for one, levels in counts),
+            sizes,
+            nothing,
+        )
+
+
+def counted(data: nw.DataFrame[Any], groups: Ints, columns: Sequence[str]) -> Levels:
+    """Count the levels of columns of text in each group, in rising order of groups; other columns are passed over."""
+    ids, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    found: dict[str, tuple[str, ...]] = {}
+    counts = []
+    nothing = np.ones(len(groups), dtype=bool)
+    for column in columns:
+        if column not in data.columns or not is_text(data.schema[column]):
+            continue
+        codes, found[column] = _codes(data, column)
+        nothing &= codes < 0
+        cells = place[codes >= 0] * len(found[column]) + codes[codes >= 0]
+        table = np.bincount(cells, minlength=len(ids) * len(found[column]))
+        counts.append(table.reshape(len(ids), len(found[column])).astype(np.int64))
+    unknown = np.bincount(place, weights=nothing, minlength=len(ids)).astype(np.int64)
+    return Levels(found, tuple(counts), sizes.astype(np.int64), unknown)
+
+
 def levels_of(
     data: nw.DataFrame[Any], groups: Ints, columns: Sequence[str], minimum: int = 50
 ) -> tuple[tuple[Level, ...], ...]:
@@ -98,33 +184,7 @@ def levels_of(
     minimum
         No level of fewer people in the segment is told.
     """
-    ids, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    found: list[list[Level]] = [[] for _ in ids]
-    nothing = np.ones(len(groups), dtype=bool)
-    text = [name for name in columns if name in data.columns and is_text(data.schema[name])]
-    for column in text:
-        codes, levels = _codes(data, column)
-        nothing &= codes < 0
-        table = np.bincount(
-            place[codes >= 0] * len(levels) + codes[codes >= 0], minlength=len(ids) * len(levels)
-        ).reshape(len(ids), len(levels))
-        whole = table.sum(axis=0)
-        for segment in range(len(ids)):
-            best = None
-            for run, words, where in _candidates(column, levels):
-                one = _judged(table[segment], whole, int(sizes[segment]), run, minimum)
-                if one is not None and (best is None or one[-1] > best.effect + 1e-9):
-                    best = Level(column, where, words, *one)
-            if best is not None:
-                found[segment].append(best)
-    if text:
-        many = np.bincount(place, weights=nothing).astype(int)
-        for segment, size in enumerate(sizes.tolist()):
-            here = np.array([many[segment], size - many[segment]])
-            one = _judged(here, np.array([nothing.sum(), (~nothing).sum()]), size, (0,), minimum)
-            if one is not None:
-                found[segment].insert(0, Level("", "noun", "unknown", *one))
-    return tuple(_one_a_topic(one) for one in found)
+    return counted(data, groups, columns).telling(minimum)
 
 
 def in_words(levels: Sequence[Level], minimum: int = 50) -> str:

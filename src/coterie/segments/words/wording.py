@@ -68,7 +68,8 @@ def names_by(
     families = [_families(one, middle, seen) for one, middle in zip(effects, typical, strict=True)]
     if bought:
         stems = [stem_of(one, middle, base) for one, middle in zip(effects, typical, strict=True)]
-        told = [_of_all(*one) for one in zip(stems, families, levels, strict=True)]
+        apart = distinct_names(effects, typical, base)  # rather than a number, the habit of buying that tells two apart
+        told = [[*_of_all(*one[:3]), one[3]] for one in zip(stems, families, levels, apart, strict=True)]
     elif engaged and not text:
         told = [_of_engagement(place, families, effects) for place in range(len(families))]
     else:

@@ -1,0 +1,117 @@
+"""One contender's ranking at another one's level: who is before whom from the first, how much from the second."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+import pyarrow as pa
+
+from coterie.errors import NotFittedError, ParameterError
+from coterie.predict.contest.contender import Case, Contender, Floats, Forecast
+
+Shape = Literal["total", "isotonic", "halfway"]
+SHAPES: tuple[Shape, ...] = ("total", "isotonic", "halfway")
+
+
+class Levelled(Contender):
+    """Rank by one contender, and take amounts from another one.
+
+    Learners rank people well but take their level from a past that may not last; models of histories have the level
+    right and see little of a person. What is learnt is one rising curve from the first one's figures to the second
+    one's, for the people at the origin: it needs no outcome, so that nothing of the future can slip in.
+
+    Parameters
+    ----------
+    ranking
+        Who is before whom.
+    level
+        How much in all; a contender whose forecasts are amounts.
+    shape
+        ``total``: one factor, so that all people together have the level's total. ``isotonic``: the rising curve that
+        comes nearest to the level's figures in squares (pools of adjacent violators, joined by straight lines), then
+        one factor for the total: it mends a ranking whose spread is too wide or too narrow as well. ``halfway``: the
+        mean of the two, for rankings that have amounts of their own.
+    name
+        None takes the names of both.
+
+    References
+    ----------
+    Barlow et al. (1972), Statistical Inference under Order Restrictions.
+    """
+
+    def __init__(
+        self, ranking: Contender, level: Contender, shape: Shape = "isotonic", name: str | None = None
+    ) -> None:
+        self.ranking = ranking
+        self.level = level
+        self.shape = shape
+        self.name = name or f"{ranking.name} at the level of {level.name}"
+
+    def fit(self, case: Case) -> Self:
+        """Fit both contenders, then the curves from one to the other for the people at the origin.
+
+        Raises
+        ------
+        ParameterError
+            There is no such shape, or the level is of a contender that only ranks.
+        """
+        if self.shape not in SHAPES:
+            raise ParameterError.of("Levelled", "shape", self.shape, f"one of {', '.join(SHAPES)}")
+        people = len(case.now)
+        ranked = self.ranking.fit(case).forecast(case.now).checked(self.ranking.name, people)
+        levels = self.level.fit(case).forecast(case.now).checked(self.level.name, people)
+        if not levels.level:
+            raise ParameterError.of("Levelled", "level", self.level.name, "a contender that forecasts amounts")
+        self.curves_: dict[str, list[tuple[Floats, Floats]]] = {}
+        shapes: tuple[Shape, ...] = ("total", "isotonic") if self.shape == "halfway" else (self.shape,)
+        for part in ("orders", "active", "spend"):
+            score, amount = getattr(ranked, part), getattr(levels, part)
+            if score is not None and amount is not None and people:
+                self.curves_[part] = [_curve(score, amount, shape) for shape in shapes]
+        return self
+
+    def forecast(self, now: pa.Table) -> Forecast:
+        """Return the ranking's figures on the curves; a part that one of the two does not forecast is None."""
+        if not hasattr(self, "curves_"):
+            raise NotFittedError.of(self)
+        ranked = self.ranking.forecast(now)
+        active = self._told("active", ranked.active)
+        return Forecast(
+            self._told("orders", ranked.orders),
+            None if active is None else np.clip(active, 0.0, 1.0),
+            self._told("spend", ranked.spend),
+        )
+
+    def _told(self, part: str, score: Floats | None) -> Floats | None:
+        if score is None or part not in self.curves_:
+            return None
+        return np.asarray(np.mean([_read(score, *curve) for curve in self.curves_[part]], axis=0), dtype=np.float64)
+
+
+def _curve(score: Floats, amount: Floats, shape: Shape) -> tuple[Floats, Floats]:
+    """Return the knots of the rising curve from scores to amounts: scores, and amounts of the same total."""
+    if shape == "total":
+        if (score < 0).any():
+            raise ParameterError.of("Levelled", "shape", shape, "isotonic, as the ranking has scores below 0")
+        total = float(score.sum())
+        return (np.ones(1), np.full(1, amount.sum() / total)) if total > 0 else (np.zeros(1), np.full(1, amount.mean()))
+    from scipy.optimize import isotonic_regression
+
+    scores, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    sums = np.bincount(place, weights=amount, minlength=len(scores))
+    blocks = isotonic_regression(sums / count, weights=count).blocks
+    people = np.add.reduceat(count, blocks[:-1])
+    at = np.add.reduceat(scores * count, blocks[:-1]) / people
+    values = np.add.reduceat(sums, blocks[:-1]) / people
+    told = float(_read(score, at, values).sum())
+    return at, values * (amount.sum() / told) if told > 0 else values
+
+
+def _read(score: Floats, at: Floats, values: Floats) -> Floats:
+    """Read a curve: straight lines between knots; beyond them on the ray through nothing, so that ranks are kept."""
+    read = np.interp(score, at, values)
+    for beyond, end in ((score < at[0], 0), (score > at[-1], -1)):
+        if at[end] > 0 and values[end] > 0:
+            read = np.where(beyond, values[end] * score / at[end], read)
+    return np.asarray(read, dtype=np.float64)

@@ -1,0 +1,336 @@
+"""The verb ``predict`` for value: who is worth keeping, who is slipping, when the next order comes, how sure we are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from coterie.errors import DataError, NoVariationError, ParameterError
+from coterie.evaluation.intervals import interval
+from coterie.features import published
+from coterie.predict.advice import Adviser
+from coterie.predict.contest.backtest import backtest
+from coterie.predict.contest.contender import Case, Contender, Forecast
+from coterie.predict.contest.ensemble import Ensemble
+from coterie.predict.contest.holdout import Origin
+from coterie.predict.contest.naive import Rate, naive_rules
+from coterie.predict.contest.probabilistic import Probabilistic
+from coterie.predict.contest.standings import Backtest
+from coterie.predict.lifetime.bg_nbd import BGNBD, MBGNBD
+from coterie.predict.lifetime.cnbd import MBGCNBD
+from coterie.predict.lifetime.gamma_gamma import GammaGamma
+from coterie.predict.lifetime.next_order import lateness, next_order
+from coterie.predict.lifetime.pareto_nbd import ParetoNBD
+from coterie.predict.lifetime.purchasing import PurchaseModel
+from coterie.predict.lifetime.value import CustomerValue
+from coterie.predict.tiers import Tiers
+from coterie.progress import Progress
+from coterie.schema import Purpose
+from coterie.store.ports import Commit
+from coterie.workspace.cases import ORIGINS, Cases
+from coterie.workspace.histories import days_of
+from coterie.workspace.valuation import Terms, Valuation, history
+
+if TYPE_CHECKING:
+    from coterie.workspace.results import FeatureTable
+    from coterie.workspace.shop import Workspace
+
+NAME = "predict-value"
+MODELS: Mapping[str, type[PurchaseModel]] = {
+    "Pareto/NBD": ParetoNBD, "BG/NBD": BGNBD, "MBG/NBD": MBGNBD, "MBG/CNBD-k": MBGCNBD,
+}  # fmt: skip
+"""Models of purchases that a shop's past chooses from."""
+USUAL = "ensemble"
+"""Whose forecasts are used unless a shop's past shows another to be better."""
+_TOO_FEW = "a model needs more people than it has parameters, of whom some ordered on two days or more."
+
+
+@dataclass
+class Figures:
+    """What was found in the shop's past when the models were made; kept beside them in the registry."""
+
+    forecast: str
+    model: str
+    chosen: tuple[str, ...] = ()
+    backtest: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Models:
+    """What is kept of a valuation: models and thresholds, no people."""
+
+    value: CustomerValue | None
+    tiers: Tiers
+    adviser: Adviser | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return them as plain JSON values."""
+        return {
+            "value": self.value and self.value.to_json(),
+            "tiers": self.tiers.to_json(),
+            "adviser": self.adviser and self.adviser.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Models:
+        """Return what ``to_json`` wrote."""
+        value, adviser = body["value"], body["adviser"]
+        return cls(
+            value and CustomerValue.from_json(value), Tiers.from_json(body["tiers"]),
+            adviser and Adviser.from_json(adviser),
+        )  # fmt: skip
+
+
+def predict_value(
+    shop: Workspace, as_of: str | date | datetime | None, *, horizon_days: int, terms: Terms, model: str | None,
+    progress: Progress,
+) -> Valuation:  # fmt: skip
+    """Carry out :meth:`Workspace.predict` for value."""
+    seen = shop.facts(Purpose.SEGMENTATION)
+    cases = Cases(shop, seen, horizon_days)
+    built = cases.today(as_of, progress)
+    asked = {"horizon_days": horizon_days, **asdict(terms)}
+    inputs = _fingerprint(built, asked)
+    found = shop.registry.get(NAME, model) if model else shop.registry.latest(NAME, inputs=inputs)
+    people = _People(cases, built, terms, progress)
+    if found is None:
+        figures = people.judged()
+        models = people.learnt(figures)
+        table = people.told(models, figures)
+        found = shop.registry.register(
+            NAME, "CustomerValue", {**models.to_json(), "asked": asked}, inputs=inputs, as_of=built.as_of,
+            figures=msgspec.to_builtins(figures),
+        )  # fmt: skip
+        reused = False
+    else:
+        figures, content = msgspec.convert(dict(found.figures), Figures), shop.registry.load(found)
+        _check_same(found.model_id, content["asked"], asked)
+        models = Models.from_json(content)
+        table, reused = people.told(models, figures), True
+    for feature, column in _published(horizon_days, terms).items():
+        kind = "label" if pa.types.is_string(table[column].type) else "number"
+        published.publish(
+            shop.lake, feature, found.model_id, pa.table({"person": table["person"], kind: table[column]}),
+            as_of=built.as_of, commit=Commit(f"{feature}-{found.model_id}-{built.snapshot[:16]}", 1),
+        )  # fmt: skip
+    return Valuation(
+        config=shop.config, model_id=found.model_id, as_of=built.as_of, horizon_days=horizon_days, terms=terms,
+        people=table, value=models.value, tiers=models.tiers, adviser=models.adviser, forecast=figures.forecast,
+        chosen=figures.chosen, backtest=figures.backtest, warnings=figures.warnings, built=built, reused=reused,
+        days=lambda: days_of(seen, built.as_of, timezone=shop.config.timezone), note=shop._note,
+    )  # fmt: skip
+
+
+def _published(horizon_days: int, terms: Terms) -> dict[str, str]:
+    """Return under which names which columns go to the lake."""
+    return {
+        f"expected_orders_{horizon_days}d": "expected_orders",
+        f"active_{horizon_days}d": "active",
+        f"expected_spend_{horizon_days}d": "expected_spend",
+        f"lifetime_value_{terms.days}d": "value",
+        "next_order_days": "next_order_days",
+        "value_tier": "tier",
+        "advice": "advice",
+    }
+
+
+def contenders() -> list[Contender]:
+    """Return the ways to forecast that are tried in a shop's past, beside the naive rules."""
+    return [Ensemble(), *(Probabilistic(make(), GammaGamma(), name=name) for name, make in MODELS.items())]
+
+
+@dataclass(frozen=True)
+class _People:
+    """The people of one shop at a moment, to be valued by what did best in its past."""
+
+    cases: Cases
+    built: FeatureTable
+    terms: Terms
+    progress: Progress
+
+    def judged(self) -> Figures:
+        """Hold contenders against what happened after moments of the past, and choose by that."""
+        origins = []
+        for moment in self.cases.origins(self.built.table)[:ORIGINS]:
+            table = self.cases.at([moment])
+            case = self.cases.case(table)
+            origins.append(Origin(name=f"{moment:%Y-%m-%d}", case=case, **self.cases.outcome(table)))
+        young = Figures(USUAL, "BG/NBD", ("The shop is too young for forecasts to be tried in its past.",))
+        if not origins:
+            return young
+        rules = naive_rules(origins[0].case)
+        try:
+            found = backtest(origins, [*rules, *contenders()], baseline=rules[0].name, progress=self.progress)
+        except DataError as error:
+            return Figures(Rate.name, "", (error.message,))
+        best, why = _preferred(found)
+        models = [name for name in MODELS if found.mean(name, "orders", "abs_bias", found.origins) is not None]
+        level = min(models, key=lambda name: _off(found, name), default="")
+        return Figures(best, level, (why,), found.to_json(), found.notes)
+
+    def learnt(self, figures: Figures) -> Models:
+        """Fit the models to everybody's history, and find where tiers begin and what is worth an effort."""
+        value = self._valued(figures)
+        table = self._worth(value)
+        tiers = Tiers.of(table["value"].to_numpy())
+        adviser = None
+        if value is not None:
+            currency = self.cases.shop.config.currency
+            adviser = Adviser(currency=currency, horizon_days=self.terms.days).fit(self._advised(value, table))
+        return Models(value, tiers, adviser)
+
+    def told(self, models: Models, figures: Figures) -> pa.Table:
+        """Return a row a person: forecasts, value, next order, tier and advice."""
+        table, forecast = self._worth(models.value), self._forecast(models, figures)
+        columns: dict[str, Any] = {"person": table["person"]}
+        people, spend = table.num_rows, forecast.spend
+        if spend is None and forecast.orders is not None:  # no contender tells spend where all pay the same, or nothing
+            spend = forecast.orders * (table["expected_spend"].to_numpy() if models.value else 0.0)
+        for name, values in (
+            ("expected_orders", forecast.orders), ("active", forecast.active), ("expected_spend", spend),
+        ):  # fmt: skip
+            columns[name] = pa.nulls(people, pa.float64()) if values is None else pa.array(values)
+        for name in ("value", "value_low", "value_high", "at_risk"):
+            columns[name] = table[name] if name in table.column_names else pa.nulls(people, pa.float64())
+        if models.value is not None:
+            days = next_order(models.value.orders, self._history, within_days=self.terms.days)
+            columns |= {f"next_order_{name}": days[f"days_{name}"] for name in ("median", "low", "high")}
+        else:
+            columns |= {f"next_order_{name}": pa.nulls(people, pa.float64()) for name in ("median", "low", "high")}
+        columns["next_order_days"] = columns.pop("next_order_median")
+        columns["tier"] = pa.array(models.tiers.names).take(pa.array(models.tiers.assign(table["value"])))
+        if models.adviser is not None and models.value is not None:
+            advice = models.adviser.advise(self._advised(models.value, table), tiers=models.tiers)
+            columns |= {"advice": advice["advice"], "reason": advice["reason"]}
+        else:
+            columns |= {"advice": pa.repeat("too early to say", people), "reason": pa.repeat("", people)}
+        return pa.table(columns)
+
+    @property
+    def _history(self) -> pa.Table:
+        """The people's histories as models of value read them."""
+        return history(self.built.table)
+
+    def _valued(self, figures: Figures) -> CustomerValue | None:
+        """Fit the chosen model, else the simplest one that can be; None where there are too few customers."""
+        terms = self.terms
+        for name in dict.fromkeys([figures.model, "BG/NBD", "MBG/NBD"]):
+            if name not in MODELS:
+                continue
+            value = CustomerValue(
+                MODELS[name](), GammaGamma(), margin=terms.margin, discount_rate=terms.discount_rate,
+                horizon_days=terms.days,
+            )  # fmt: skip
+            try:
+                value.orders.fit(self._history)
+            except DataError as error:
+                figures.warnings = (*figures.warnings, error.message)
+                continue
+            figures.model = name
+            return value if self._spending(value, figures) else None
+        figures.warnings = (*figures.warnings, f"Everybody is valued by the naive rule {Rate.name}: {_TOO_FEW}")
+        return None
+
+    def _spending(self, value: CustomerValue, figures: Figures) -> bool:
+        """Fit the model of spend, or take each order for the mean; False where nobody paid anything for orders."""
+        past = self._history
+        try:
+            value.spend.fit(past)
+            value.spend.expected_spend(past)  # of new customers, it exists in not every model
+            return True
+        except DataError as error:
+            repeats, amount = past["frequency"], past["spend"]
+            known = pc.and_(pc.greater(repeats, 0.0), pc.greater(pc.fill_null(amount, 0.0), 0.0))
+            x, paid = (one.filter(known).to_numpy() for one in (repeats, amount))
+            if not len(x):
+                figures.warnings = (*figures.warnings, f"{error.message} So nobody can be valued.")
+                return False
+            mean, alike = float(x @ paid / x.sum()), isinstance(error, NoVariationError)
+            value.spend = GammaGamma.of_mean(mean, alike=alike)
+            figures.warnings = (*figures.warnings, f"{error.message} Each order counts the mean of repeat orders.")
+            return True
+
+    def _worth(self, value: CustomerValue | None) -> pa.Table:
+        """Return what everybody is worth; by the naive rule where there is no model."""
+        if value is not None:
+            return value.predict(self._history, first="first_spend", progress=self.progress)
+        now = self.built.table
+        forecast = Rate().fit(Case(now=now, horizon_days=self.terms.days)).forecast(now)
+        worth = np.zeros(now.num_rows) if forecast.spend is None else forecast.spend * self.terms.margin
+        active = np.ones(now.num_rows) if forecast.active is None else forecast.active
+        return pa.table({"person": now["person"], "value": worth, "at_risk": worth * (1 - active)})
+
+    def _forecast(self, models: Models, figures: Figures) -> Forecast:
+        """Return what is expected of everybody in the horizon, by the contender that was chosen."""
+        now = self.built.table
+        case = self.cases.case(now)
+        every = {one.name: one for one in (*naive_rules(case), *contenders())}
+        try:
+            return every[figures.forecast].fit(case).forecast(now)
+        except DataError as error:
+            instead = f"{error.message} Forecasts are by the naive rule {Rate.name}, not by {figures.forecast}."
+            figures.forecast, figures.warnings = Rate.name, (*figures.warnings, instead)
+            return Rate().fit(case).forecast(now)
+
+    def _advised(self, value: CustomerValue, table: pa.Table) -> pa.Table:
+        """Return what advice is given by."""
+        now = self.built.table
+        columns = {
+            "person": now["person"], "value": table["value"], "active": table["active"],
+            "lateness": lateness(value.orders, self._history), "frequency": now["frequency"],
+            "days_since": pc.subtract(now["T"], now["recency"]), "T": now["T"],
+        }  # fmt: skip
+        trend = {name: now[name] for name in ("orders_90d", "orders_365d") if name in now.column_names}
+        return pa.table(columns | (trend if len(trend) == 2 else {}))
+
+
+def _preferred(found: Backtest) -> tuple[str, str]:
+    """Return whose forecasts are used, and why: the ensemble's, unless another is shown to rank spend better."""
+    usual = found.mean(USUAL, "spend", "gini", found.origins)
+    if usual is None and found.mean(USUAL, "orders", "mae", found.origins) is None:
+        return Rate.name, f"The {USUAL} could not be tried at each moment of the shop's past."
+    if usual is None:
+        return USUAL, "In the shop's past, nothing tells which forecast ranks people by spend best."
+    best, why = USUAL, f"No other forecast is shown to rank people by spend better than the {USUAL}."
+    lead = 0.0
+    for name in found.contenders:
+        other = found.mean(name, "spend", "gini", found.origins)
+        if name == USUAL or other is None or found.mean(name, "orders", "bias", found.origins) is None:
+            continue
+        gap = interval(float(other[0] - usual[0]), (other - usual)[1:])
+        if gap.low > 0 and gap.value > lead:
+            best, lead = name, gap.value
+            why = f"{name} is shown to rank people by spend better than the {USUAL}: normalised Gini {gap} higher."
+    return best, why
+
+
+def _off(found: Backtest, name: str) -> float:
+    """Return by how much of the total a contender was off, the mean over origins."""
+    repeats = found.mean(name, "orders", "abs_bias", found.origins)
+    return float("inf") if repeats is None or not np.isfinite(repeats[0]) else float(repeats[0])
+
+
+def _fingerprint(built: FeatureTable, asked: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps([built.snapshot, asked], sort_keys=True).encode()).hexdigest()
+
+
+def _check_same(model_id: str, made: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise ParameterError where a model was made on other terms than it is asked on."""
+    names = {"days": "value_days"}
+    other = {names.get(name, name): value for name, value in made.items() if asked[name] != value}
+    if other:
+        told = ", ".join(f"{name} {value:g}" for name, value in other.items())
+        raise ParameterError(
+            f"The model {model_id} was made with {told}, which is not what is asked of it.",
+            hint=f"ask with {told}, or leave out model to have another one made.",
+        )
