@@ -295,6 +295,7 @@ def test_fitted_words_fit(words: str, room: float) -> None:
 def test_cells_of_tables() -> None:
     assert 'width="48"' in meter(0.2, 0.4)
     assert 'aria-hidden="true"' in meter(0.0, 0.0)
+    assert "nan" not in meter(math.nan, 1.0)
     shown = ElementTree.fromstring(fate([("a", 10**6, "plain"), ("b", 1, "warn"), ("c", 0, "accent")]))
     widths = [float(box.get("width", "nan")) for box in shown.iter("rect")]
     assert widths == pytest.approx([238, 2], abs=0.1), "one row in a million is still seen"

@@ -18,6 +18,7 @@ import coterie as library
 from till import till
 
 Said = tuple[int, str, str]
+NEW_YEAR = datetime(2025, 1, 1)
 ASKED = ("--as-of", "2025-09-01", "--horizon", "60", "--value-days", "180")
 
 
@@ -26,7 +27,7 @@ def command(workplace: Path, call: Callable[..., Said]) -> Callable[..., Said]:
     """The command line in a folder with a shop of 160 customers, who may be told of in groups of ten."""
     random = np.random.default_rng(4)
     rows = [
-        (f"o{person}-{visit}", f"c{person}", f"{random.lognormal(3, 0.4):.2f}", f"{datetime(2025, 1, 1) + day:%Y-%m-%d}")
+        (f"o{person}-{visit}", f"c{person}", f"{random.lognormal(3, 0.4):.2f}", f"{NEW_YEAR + day:%Y-%m-%d}")
         for person in range(160)
         for visit, day in enumerate(
             timedelta(days=float(one)) for one in random.uniform(random.integers(0, 60), 300, random.integers(1, 30))
@@ -40,7 +41,8 @@ def command(workplace: Path, call: Callable[..., Said]) -> Callable[..., Said]:
     return partial(call, "predict", "--shop", "shop")
 
 
-def test_value_in_words_with_its_page_and_figures(command: Callable[..., Said]) -> None:
+@pytest.mark.slow
+def test_value_in_words_with_its_page_its_figures_and_a_list(command: Callable[..., Said]) -> None:
     code, out, err = command("value", *ASKED, "--report", "value.html", "--figures", "drawn", "--format", "png")
     assert code == 0, err
     assert "first rule that fits" in out
@@ -50,6 +52,9 @@ def test_value_in_words_with_its_page_and_figures(command: Callable[..., Said]) 
     drawn = {one.name for one in Path("drawn").iterdir()}
     assert {"lists.png", "concentration.png", "tracking.png"} <= drawn
     assert all(one.endswith(".png") for one in drawn)
+    code, _, err = command("value", *ASKED, "--list", "upsell", "--out", "upsell.parquet", "--purpose", "segmentation")
+    assert code == 0, err
+    assert set(pq.read_table("upsell.parquet")["advice"].to_pylist()) == {"upsell"}
 
 
 def test_a_target_as_json_with_its_page(command: Callable[..., Said]) -> None:
@@ -62,20 +67,20 @@ def test_a_target_as_json_with_its_page(command: Callable[..., Said]) -> None:
     assert told["written"] is None
 
 
-def test_the_line_on_the_page_gives_the_list(command: Callable[..., Said]) -> None:
-    assert command("value", *ASKED, "--report", "value.html")[0] == 0
-    assert "coterie predict value" in Path("value.html").read_text("utf-8")
-    code, _, err = command("value", *ASKED, "--list", "upsell", "--out", "upsell.parquet", "--purpose", "segmentation")
-    assert code == 0, err
-    rows = pq.read_table("upsell.parquet")
-    assert set(rows["advice"].to_pylist()) == {"upsell"}
-
-
 @pytest.mark.parametrize(
-    "wrong",
-    [("happiness",), ("churn", "--list", "retain", "--out", "x.parquet"), ("value", "--list", "nobody", "--out", "x")],
+    ("wrong", "there"),
+    [
+        (("happiness",), "churn, purchase"),
+        (("churn", "--list", "retain", "--out", "x.parquet"), "only value has lists"),
+        (("value", "--list", "nobody", "--out", "x.parquet"), "win back"),
+        (("value", "--list", "retain"), "--out FILE"),
+        (("value", "--model", "latest"), "none yet"),
+    ],
 )
-def test_what_there_is_not_is_refused_with_what_there_is(command: Callable[..., Said], wrong: tuple[str, ...]) -> None:
-    code, out, err = command(*wrong, *ASKED[:4])
+def test_what_there_is_not_is_refused_with_what_there_is(
+    command: Callable[..., Said], wrong: tuple[str, ...], there: str
+) -> None:
+    code, _, err = command(*wrong, *ASKED[:4])
     assert code > 0
-    assert "Hint" in out + err
+    assert there in err
+    assert not Path("x.parquet").exists()

@@ -70,6 +70,7 @@ def test_who_to_believe_says_what_the_backtest_found() -> None:
     assert judged().protocol in text
     for name in judged().contenders:
         assert name in text
+    assert "MAE (USD)" in text
     for row in forecasts.parameters(models())[0][1]:
         assert row.value in text
 
@@ -183,7 +184,11 @@ def test_gains_and_calibration_are_not_told_of_few_people() -> None:
     assert min(np.diff([0.0, *tops])) * PEOPLE >= 50
     assert len(tops) < len(judged().gains[0].tops)
     assert forecasts.tellable(judged(), PEOPLE + 1) is None
-    assert not forecasts.tellable(judged(), 100).calibrations, "tenths of 900 people are 90"
+    coarse = forecasts.tellable(judged(), 200)
+    assert not coarse.calibrations, "tenths of 900 people are 90"
+    assert coarse.score(FORECAST, "orders", "gini")
+    assert not coarse.score(FORECAST, "orders", "gain"), "the top fifth are 180"
+    assert not coarse.gains
     page = Page(render_value(valued(minimum_group=PEOPLE + 1)))
     assert "too few customers" in page.text
     assert "900" not in page.text
@@ -203,3 +208,17 @@ def test_figures_have_names_and_go_with_what_is_known() -> None:
     }  # fmt: skip
     young = set(value_figures(valued(backtest=None, models=None, tracking=None)))
     assert young == {"lists", "concentration", "next-orders"}
+
+
+def test_what_models_say_of_themselves_tells_no_few_people() -> None:
+    said = ("12 of 900 people bought again", "no more than 7 people", "at least 20 people are needed, and there are 7")
+    text = Page(render_value(valued(warnings=said, chosen=said))).text
+    assert text.count("<50 of 900 people bought again.") == 2
+    assert text.count("No more than <50 people.") == 2
+    assert text.count("At least 20 people are needed, and there are <50.") == 2
+
+
+def test_a_shop_where_nobody_is_worth_anything_has_a_page() -> None:
+    html = render_value(valued(people=_people(np.zeros(PEOPLE)), total=None))
+    assert "nan" not in html.replace("nance", "").lower().split("<main")[1]
+    assert "900 customers, $0 to come" in html

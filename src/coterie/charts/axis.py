@@ -49,7 +49,7 @@ class Axis:
             return [self.low]
         length = abs(self.end - self.start)
         if not self.root:
-            step = _round((self.high - self.low) / max(length / apart, 1.0))
+            step = _round((self.high - self.low) * apart / max(length, 1.0))
             first = math.ceil(self.low / step - 1e-9)
             count = math.floor(self.high / step + 1e-9) - first
             return [round((first + place) * step, 12) for place in range(count + 1)]

@@ -157,8 +157,8 @@ def valuation_tables(screen: Screen, made: Valuation) -> None:
     if rows:
         screen.table((f"forecast {made.horizon_days} days ahead in the past", *names.values()), rows)
         screen.say(str(made.backtest and made.backtest["protocol"]))
-    screen.lines([*made.chosen, f"Forecasts are by {made.forecast}."])
-    for words in made.warnings:
+    screen.lines(list(made.chosen))
+    for words in told["warnings"]:
         screen.say(f"Beware: {words}", style="yellow")
     screen.say(f"Published by {made.model_id}, as of {made.as_of:%Y-%m-%d %H:%M} UTC.")
 

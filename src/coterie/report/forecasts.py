@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,13 +16,13 @@ from coterie.charts.lines import Line, lines
 from coterie.evaluation.calibration import Bin
 from coterie.evaluation.comparison import verdict
 from coterie.evaluation.intervals import Estimate
-from coterie.govern.privacy import small
 from coterie.predict import drawings
 from coterie.predict.contest.naive import Everybody, LastPeriod, PastSpend, Rate, Recency
 from coterie.predict.contest.standings import METRICS, OF, Backtest, written
 from coterie.predict.lifetime.portrait import Tracking, frequency_recency
 from coterie.predict.lifetime.purchasing import PurchaseModel
 from coterie.predict.lifetime.value import CustomerValue
+from coterie.segments.suppression import cells
 
 COMPARED = (
     ("orders", "gini", "who orders most", "Gini"),
@@ -78,7 +79,9 @@ def tellable(judged: Backtest | None, minimum: int) -> Backtest | None:
     calibrations = [replace(one, bins=bins_told(one.bins, minimum)) for one in judged.calibrations]
     return replace(
         judged,
-        scores=tuple(one for one in judged.scores if one.people >= minimum),
+        scores=tuple(
+            one for one in judged.scores if one.people >= minimum and (one.metric != "gain" or _TOP * people >= minimum)
+        ),
         calibrations=tuple(one for one in calibrations if one.bins),
         gains=tuple(one for one in gains if _TOP in one.tops),
     )
@@ -86,7 +89,7 @@ def tellable(judged: Backtest | None, minimum: int) -> Backtest | None:
 
 def bins_told(bins: tuple[Bin, ...], minimum: int) -> tuple[Bin, ...]:
     """Return the bins of a calibration that may be told; none where fewer than two may."""
-    hidden = small([one.people for one in bins], minimum)
+    hidden = cells([one.people for one in bins], minimum)
     told = tuple(one for one, hide in zip(bins, hidden, strict=True) if not hide)
     return told if len(told) > 1 else ()
 
@@ -215,21 +218,33 @@ def verdicts(judged: Backtest, forecast: str) -> tuple[str, ...]:
     return tuple(said for one in found if one and (said := one.verdict(judged.baseline, judged.minor_units)))
 
 
-def table(judged: Backtest) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
-    """Return all figures over all origins in words: heads, and rows of a contender and its figures."""
-    shown = [
-        (outcome, metric)
-        for outcome in OF
-        for metric in METRICS
-        if metric != "abs_bias" and any(judged.score(name, outcome, metric) for name in judged.contenders)
-    ]
-    heads = tuple(f"{METRICS[metric].title} of {OF[outcome]}" for outcome, metric in shown)
-    rows = []
-    for name in judged.contenders:
-        scores = [judged.score(name, *one) for one in shown]
-        said = tuple(numbers.MISSING if one is None else written(one, judged.minor_units) for one in scores)
-        rows.append((name, said))
-    return heads, tuple(rows)
+Table = tuple[str, tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]
+"""Its heading, the heads of its columns, and rows: a contender and its figures."""
+
+
+def tables(judged: Backtest, currency: str) -> tuple[Table, ...]:
+    """Return all figures over all origins in words: a table each of orders, activity and spend."""
+    found = []
+    for outcome, words in OF.items():
+        shown = [
+            metric
+            for metric in METRICS
+            if metric != "abs_bias" and any(judged.score(name, outcome, metric) for name in judged.contenders)
+        ]
+        scores = {name: [judged.score(name, outcome, one) for one in shown] for name in judged.contenders}
+        rows = tuple(
+            (name, tuple(numbers.MISSING if one is None else written(one, judged.minor_units) for one in told))
+            for name, told in scores.items()
+            if any(told)
+        )
+        heads = tuple(
+            METRICS[one].title[0].upper()
+            + METRICS[one].title[1:]
+            + (f" ({currency})" if METRICS[one].money and outcome == "spend" else "")
+            for one in shown
+        )
+        found.append((f"{words[0].upper()}{words[1:]}", heads, rows))
+    return tuple(one for one in found if one[1])
 
 
 def parameters(models: CustomerValue) -> tuple[tuple[str, tuple[Parameter, ...]], ...]:
@@ -237,7 +252,12 @@ def parameters(models: CustomerValue) -> tuple[tuple[str, tuple[Parameter, ...]]
     found = []
     for head, model in (("orders", models.orders), ("spend", models.spend)):
         rows = tuple(
-            Parameter(name, _figure(value), _figure(model.standard_errors_[name]), _MEANINGS.get(name, ""))
+            Parameter(
+                name,
+                _figure(value),
+                _figure(model.standard_errors_[name] if model.people_ else math.nan),
+                _MEANINGS.get(name, ""),
+            )
             for name, value in model.parameters_.items()
         )
         found.append((f"{NAMES.get(type(model).__name__, type(model).__name__)}, of {head}", rows))

@@ -155,11 +155,12 @@ def render_value(report: ValueReport) -> str:
         drawn=drawn,
         judged=judged,
         verdicts=forecasts.verdicts(judged, report.forecast) if judged else (),
-        standing=forecasts.table(judged) if judged else ((), ()),
+        tables=forecasts.tables(judged, report.currency) if judged else (),
         parameters=forecasts.parameters(report.models) if report.models and report.known else (),
         cautions=forecasts.cautions(report.models) if report.models and report.known else (),
         models_of=_models_of(report),
         paid=partial(_paid, report),
+        veiled=partial(worth.veiled, minimum=report.minimum_group),
     )
 
 

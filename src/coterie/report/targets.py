@@ -17,13 +17,14 @@ from coterie.charts.bars import columns
 from coterie.charts.drawing import Figure
 from coterie.charts.intervals import Dot, dots
 from coterie.charts.reliability import Spot, reliability
-from coterie.govern.privacy import shown, small
 from coterie.predict.propensity.judgement import Judgement
 from coterie.predict.propensity.reasons import Importance, moves
 from coterie.predict.propensity.targets import Target
 from coterie.report.forecasts import bins_told
 from coterie.report.page import page
-from coterie.segments.suppression import dominated
+from coterie.report.worth import veiled
+from coterie.segments.disclosure import Disclosure
+from coterie.segments.suppression import cells, dominated
 
 Floats = npt.NDArray[np.float64]
 _PARTS = 10  # tenths of people
@@ -123,6 +124,7 @@ def render_target(report: TargetReport) -> str:
         strongest=max((one.effect for one in report.reasons), default=0.0),
         size=lambda effect: moves(effect, report.target.unit, report.currency).removeprefix("adds "),
         off=_off(judged),
+        degraded=veiled(report.degraded or "", report.minimum_group),
     )
 
 
@@ -136,7 +138,7 @@ def parts(report: TargetReport) -> tuple[Part, ...]:
     if report.target.kind == "class":
         named = ["not known" if one is None else str(one) for one in report.predictions]
         names, counts = np.unique(named, return_counts=True)
-        hidden = small(counts.tolist(), report.minimum_group)
+        hidden = cells(counts.tolist(), report.minimum_group)
         found = [
             Part(str(name), int(count), float(count) / len(report.predictions))
             for name, count, hide in zip(names, counts, hidden, strict=True)
@@ -245,7 +247,7 @@ def _title(report: TargetReport) -> str:
 
 
 def _lede(report: TargetReport, told: tuple[Part, ...]) -> Markup:
-    people = shown(len(report.predictions), report.minimum_group)
+    people = Disclosure([], report.minimum_group).words(len(report.predictions))
     if not told:
         return Markup("There are too few customers to tell of them without telling of single ones.")
     if report.target.kind == "class":

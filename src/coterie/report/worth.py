@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,15 +16,15 @@ from coterie.charts import numbers
 from coterie.charts.bars import Tile, columns, mosaic
 from coterie.charts.drawing import Figure
 from coterie.charts.lines import Line, lines
-from coterie.govern.privacy import small
 from coterie.predict.advice import ADVICE
 from coterie.report.forecasts import listed
-from coterie.segments.suppression import dominated
+from coterie.segments.suppression import cells, dominated
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 WAITS = (7.0, 14.0, 30.0, 60.0, 90.0, 180.0)
 """Days that end the spans in which next orders are counted."""
+_COUNT, _WHO = r"(\d[\d,]*)", r"(people|persons?|customers?)"
 _GRID = 20  # points of the curve of concentration at most
 
 
@@ -84,7 +85,7 @@ class Row:
     value, each, at_risk
         Of all of them together, of one in the mean, in minor units.
     value_share
-        Of everybody's value; NaN where that is not above 0.
+        Of everybody's value; 0 where that is not above 0.
     """
 
     name: str
@@ -122,7 +123,7 @@ def lists(people: People, minimum: int) -> tuple[Row, ...]:
     sizes = [int(rows[number].sum()) for number in there]
     hidden = {
         number
-        for number, hide in zip(there, small(sizes, minimum), strict=True)
+        for number, hide in zip(there, cells(sizes, minimum), strict=True)
         if hide or not people.tells(rows[number], minimum)
     }
     shown = sorted(set(there) - hidden, key=lambda number: int(rows[number].sum()), reverse=True)
@@ -257,6 +258,33 @@ def next_orders(told: Sequence[tuple[str, int]]) -> Figure | None:
     return Figure(draw(860, 190), draw(360, 170))
 
 
+def veiled(words: str, minimum: int) -> str:
+    """Return what a model or a judgement says of itself without numbers of people that are too small.
+
+    >>> veiled("12 of 2,357 people bought again", 50), veiled("2,340 of 2,357 people bought again", 50)
+    ('<50 of 2,357 people bought again', 'nearly all of 2,357 people bought again')
+    """
+
+    def number(digits: str) -> int:
+        return int(digits.replace(",", ""))
+
+    def part(found: re.Match[str]) -> str:
+        some, whole = number(found[1]), number(found[2])
+        told = f"<{minimum}" if some < minimum else "nearly all" if 0 < whole - some < minimum else found[1]
+        return f"{told} of {f'<{minimum}' if whole < minimum else found[2]} {found[3]}"
+
+    def alone(found: re.Match[str]) -> str:
+        return f"<{minimum} {found[2]}" if number(found[1]) < minimum else found[0]
+
+    words = re.sub(rf"{_COUNT} of {_COUNT} {_WHO}", part, words)
+    words = re.sub(rf"(?<!of )(?<!at least )(?<![<\d,.]){_COUNT} {_WHO}", alone, words)
+    return re.sub(
+        rf"there (is|are) {_COUNT}\b",
+        lambda found: f"there {found[1]} <{minimum}" if number(found[2]) < minimum else found[0],
+        words,
+    )
+
+
 def _joined(
     groups: Sequence[npt.NDArray[np.bool_]], people: People, minimum: int
 ) -> list[tuple[tuple[int, ...], npt.NDArray[np.bool_]]]:
@@ -283,7 +311,7 @@ def _row(name: str, parts: tuple[int, ...], rows: npt.NDArray[np.bool_], people:
         value,
         value / count,
         float(people.at_risk[rows].sum()),
-        value / whole if whole > 0 else math.nan,
+        value / whole if whole > 0 else 0.0,
     )
 
 

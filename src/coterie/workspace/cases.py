@@ -36,16 +36,9 @@ FEATURES = (
     *("active_days_90d", "active_days_365d", "decayed_orders", "gap_mean_days", "gap_std_days", "overdue_ratio"),
     *("spend", "spend_30d", "spend_90d", "spend_365d", "basket_value", "basket_value_90d", "decayed_spend"),
     *("first_order_value", "last_order_value", "largest_basket", "basket_lines", "basket_units"),
-    *(
-        "basket_value_variation",
-        "discount_share",
-        "discounted_lines_share",
-        "products",
-        "repeat_share",
-        "categories",
-        "category_entropy",
-    ),
-    *("top_category", "top_category_share", "private_label_share", "refunded_share", "cancelled_lines_365d"),
+    *("basket_value_variation", "discount_share", "discounted_lines_share", "products", "repeat_share"),
+    *("categories", "category_entropy", "last_category", "top_category", "top_category_share"),
+    *("private_label_share", "refunded_share", "cancelled_lines_365d"),
     *("weekend_share", "evening_share", "top_channel", "channels", "web_share"),
     *("page_views_30d", "product_views_30d", "cart_adds_30d", "site_days_90d", "site_recency_days"),
     *("emails_90d", "email_opens_90d", "email_clicks_90d", "email_open_recency_days"),
@@ -85,14 +78,23 @@ class Cases:
         """Return features and history of everybody at a moment."""
         built = self.shop.tabulate(self.seen, as_of, FEATURES, progress, whole=False)
         ended = self.seen.newest()
-        if built.as_of > ended + timedelta(days=1):
+        if built.as_of > ended + timedelta(days=max(self.horizon_days, 1)):
             raise DataError(
                 f"Nothing can be predicted at {built.as_of:%Y-%m-%d %H:%M} UTC: the data end on {ended:%Y-%m-%d}, and "
                 "days without data would be taken for days on which nobody bought.",
-                hint=f"leave out as_of, or ask as of {ended + timedelta(days=1):%Y-%m-%d} at the latest.",
+                hint="leave out as_of, or ingest what happened since.",
             )
         past = histories(self.seen, [built.as_of], timezone=self.shop.config.timezone)
         return _with(built, _joined(built.table, past))
+
+    def silence(self, moment: datetime) -> tuple[str, ...]:
+        """Return a warning where the data end days before a moment; else nothing."""
+        ended = self.seen.newest()
+        days = (moment - ended).days
+        if days < 1:
+            return ()
+        told = "a day" if days == 1 else f"{days} days"
+        return (f"The data end on {ended:%Y-%m-%d}: {told} without any are taken for days on which nobody bought.",)
 
     def case(self, now: pa.Table) -> Case:
         """Return the case of people at a moment, with what was seen after an earlier one."""

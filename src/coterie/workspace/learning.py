@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from coterie.workspace.results import FeatureTable
     from coterie.workspace.shop import Workspace
 
+FORMAT = 1  # of what is kept of a learner: raised with its layout, so that older ones are learnt anew
 MOMENTS = 3  # of the past that are learnt from: the latest ones
 _COLUMNS = ("person", "as_of")
 
@@ -150,13 +151,17 @@ def _unseen(
     """Return which rows are judged: those of the latest moment, or of every second person where there is one only."""
     day = f"{moments[0]:%Y-%m-%d}"
     if len(moments) > 1:
-        return latest, f"everybody at {day}, after learning from {len(moments) - 1} earlier moments"
+        return latest, f"everybody at {day}, after learning from {_many(len(moments) - 1)}"
     people = np.unique(table["person"].to_numpy())
     half = np.random.default_rng(0).permutation(len(people)) % 2 == 0
     return half[np.searchsorted(people, table["person"].to_numpy())], (
         f"half of the people at {day}, after learning from the other half: the shop is too young to be judged at a "
-        f"later moment than it learnt from ({int(aim.days * 2.5)} days of history are needed)"
+        f"later moment than it learnt from ({aim.days * 3} days of history are needed)"
     )
+
+
+def _many(moments: int) -> str:
+    return "an earlier moment" if moments == 1 else f"{moments} earlier moments"
 
 
 def _fit(
@@ -177,5 +182,5 @@ def _outcome(cases: Cases, aim: Target, table: pa.Table) -> npt.NDArray[Any]:
 
 
 def _fingerprint(built: FeatureTable, aim: Target) -> str:
-    told = json.dumps([built.snapshot, aim.name, aim.outcome.fingerprint, aim.days])
+    told = json.dumps([FORMAT, built.snapshot, aim.name, aim.outcome.fingerprint, aim.days])
     return hashlib.sha256(told.encode()).hexdigest()

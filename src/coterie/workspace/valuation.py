@@ -24,10 +24,10 @@ from coterie.predict.contest.standings import Backtest
 from coterie.predict.lifetime.portrait import Tracking, follow
 from coterie.predict.lifetime.value import CustomerValue
 from coterie.predict.tiers import Tiers
+from coterie.report.forecasts import tellable
 from coterie.report.pictures import Format, write_all
 from coterie.report.predictions import ValueReport, render_value, value_figures
-from coterie.report.forecasts import tellable
-from coterie.report.worth import People, Row, lists, tiers
+from coterie.report.worth import People, Row, lists, tiers, veiled
 from coterie.schema import utc_now
 from coterie.workspace.results import FeatureTable, local_day, write_whole
 
@@ -278,7 +278,7 @@ class Valuation:
             "advice": [_row("advice", row) for row in lists(people, least)],
             "rules": [{"name": one.name, "advice": one.advice, "when": one.when} for one in self.rules],
             "backtest": None if judged is None else judged.to_json(),
-            "warnings": list(self.warnings),
+            "warnings": [veiled(words, least) for words in self.warnings],
             "reused": self.reused,
         }
 

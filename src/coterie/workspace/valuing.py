@@ -15,16 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from coterie.errors import DataError, NoVariationError, ParameterError
-from coterie.evaluation.intervals import interval
 from coterie.features import published
 from coterie.predict.advice import Adviser
 from coterie.predict.contest.backtest import backtest
 from coterie.predict.contest.contender import Case, Contender, Forecast
-from coterie.predict.contest.ensemble import Ensemble
+from coterie.predict.contest.ensemble import Ensemble, Sized
 from coterie.predict.contest.holdout import Origin
+from coterie.predict.contest.levelled import Levelled
 from coterie.predict.contest.naive import Rate, naive_rules
+from coterie.predict.contest.preference import preferred
 from coterie.predict.contest.probabilistic import Probabilistic
-from coterie.predict.contest.standings import Backtest
 from coterie.predict.lifetime.bg_nbd import BGNBD, MBGNBD
 from coterie.predict.lifetime.cnbd import MBGCNBD
 from coterie.predict.lifetime.gamma_gamma import GammaGamma
@@ -45,12 +45,15 @@ if TYPE_CHECKING:
     from coterie.workspace.shop import Workspace
 
 NAME = "predict-value"
+FORMAT = 1  # of what is kept of a valuation: raised with its layout, so that older ones are made anew
 MODELS: Mapping[str, type[PurchaseModel]] = {
     "Pareto/NBD": ParetoNBD, "BG/NBD": BGNBD, "MBG/NBD": MBGNBD, "MBG/CNBD-k": MBGCNBD,
 }  # fmt: skip
 """Models of purchases that a shop's past chooses from."""
 USUAL = "ensemble"
-"""Whose forecasts are used unless a shop's past shows another to be better."""
+"""Whose forecasts are used unless a shop's past shows another to rank people by spend better."""
+MODEL = "Pareto/NBD"
+"""The model that value is by, unless a shop's past shows another to come nearer to people's orders."""
 _TOO_FEW = "a model needs more people than it has parameters, of whom some ordered on two days or more."
 
 
@@ -126,7 +129,8 @@ def predict_value(
     return Valuation(
         config=shop.config, model_id=found.model_id, as_of=built.as_of, horizon_days=horizon_days, terms=terms,
         people=table, value=models.value, tiers=models.tiers, adviser=models.adviser, forecast=figures.forecast,
-        chosen=figures.chosen, backtest=figures.backtest, warnings=figures.warnings, built=built, reused=reused,
+        chosen=figures.chosen, backtest=figures.backtest, built=built, reused=reused,
+        warnings=(*cases.silence(built.as_of), *figures.warnings),
         days=lambda: days_of(seen, built.as_of, timezone=shop.config.timezone), note=shop._note,
     )  # fmt: skip
 
@@ -165,7 +169,7 @@ class _People:
             table = self.cases.at([moment])
             case = self.cases.case(table)
             origins.append(Origin(name=f"{moment:%Y-%m-%d}", case=case, **self.cases.outcome(table)))
-        young = Figures(USUAL, "BG/NBD", ("The shop is too young for forecasts to be tried in its past.",))
+        young = Figures(USUAL, MODEL, ("The shop is too young for forecasts to be tried in its past.",))
         if not origins:
             return young
         rules = naive_rules(origins[0].case)
@@ -173,10 +177,14 @@ class _People:
             found = backtest(origins, [*rules, *contenders()], baseline=rules[0].name, progress=self.progress)
         except DataError as error:
             return Figures(Rate.name, "", (error.message,))
-        best, why = _preferred(found)
-        models = [name for name in MODELS if found.mean(name, "orders", "abs_bias", found.origins) is not None]
-        level = min(models, key=lambda name: _off(found, name), default="")
-        return Figures(best, level, (why,), found.to_json(), found.notes)
+        if found.mean(USUAL, "orders", "mae", found.origins) is None:
+            why = f"The {USUAL} could not be tried at each moment of the shop's past."
+            return Figures(Rate.name, MODEL, (why,), found.to_json(), found.notes)
+        amounts = [name for name in found.contenders if found.mean(name, "orders", "mae", found.origins) is not None]
+        forecast, first = preferred(found, USUAL, amounts)
+        model, second = preferred(found, MODEL, MODELS, outcome="orders", metric="rmse")
+        words = (f"Forecasts are by {forecast}. {first}", f"Value is by {model}. {second}")
+        return Figures(forecast, model, words, found.to_json(), found.notes)
 
     def learnt(self, figures: Figures) -> Models:
         """Fit the models to everybody's history, and find where tiers begin and what is worth an effort."""
@@ -224,7 +232,7 @@ class _People:
     def _valued(self, figures: Figures) -> CustomerValue | None:
         """Fit the chosen model, else the simplest one that can be; None where there are too few customers."""
         terms = self.terms
-        for name in dict.fromkeys([figures.model, "BG/NBD", "MBG/NBD"]):
+        for name in dict.fromkeys([figures.model, MODEL, "BG/NBD", "MBG/NBD"]):
             if name not in MODELS:
                 continue
             value = CustomerValue(
@@ -274,7 +282,9 @@ class _People:
         """Return what is expected of everybody in the horizon, by the contender that was chosen."""
         now = self.built.table
         case = self.cases.case(now)
-        every = {one.name: one for one in (*naive_rules(case), *contenders())}
+        every: dict[str, Contender] = {one.name: one for one in contenders()}
+        # a rule that ranks people best is not followed in how much: people leave, and rules do not know it
+        every |= {one.name: Levelled(one, Sized()) for one in naive_rules(case)}
         try:
             return every[figures.forecast].fit(case).forecast(now)
         except DataError as error:
@@ -294,34 +304,8 @@ class _People:
         return pa.table(columns | (trend if len(trend) == 2 else {}))
 
 
-def _preferred(found: Backtest) -> tuple[str, str]:
-    """Return whose forecasts are used, and why: the ensemble's, unless another is shown to rank spend better."""
-    usual = found.mean(USUAL, "spend", "gini", found.origins)
-    if usual is None and found.mean(USUAL, "orders", "mae", found.origins) is None:
-        return Rate.name, f"The {USUAL} could not be tried at each moment of the shop's past."
-    if usual is None:
-        return USUAL, "In the shop's past, nothing tells which forecast ranks people by spend best."
-    best, why = USUAL, f"No other forecast is shown to rank people by spend better than the {USUAL}."
-    lead = 0.0
-    for name in found.contenders:
-        other = found.mean(name, "spend", "gini", found.origins)
-        if name == USUAL or other is None or found.mean(name, "orders", "bias", found.origins) is None:
-            continue
-        gap = interval(float(other[0] - usual[0]), (other - usual)[1:])
-        if gap.low > 0 and gap.value > lead:
-            best, lead = name, gap.value
-            why = f"{name} is shown to rank people by spend better than the {USUAL}: normalised Gini {gap} higher."
-    return best, why
-
-
-def _off(found: Backtest, name: str) -> float:
-    """Return by how much of the total a contender was off, the mean over origins."""
-    repeats = found.mean(name, "orders", "abs_bias", found.origins)
-    return float("inf") if repeats is None or not np.isfinite(repeats[0]) else float(repeats[0])
-
-
 def _fingerprint(built: FeatureTable, asked: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps([built.snapshot, asked], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([FORMAT, built.snapshot, asked], sort_keys=True).encode()).hexdigest()
 
 
 def _check_same(model_id: str, made: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

@@ -285,3 +285,13 @@ def test_a_stored_model_predicts_as_the_original(shop: pa.Table) -> None:
     del body["people"]
     with pytest.raises(IntegrityError, match="no stored GammaGamma"):
         GammaGamma.from_json(body)
+
+
+def test_one_mean_for_all_where_there_is_too_little_to_learn_from() -> None:
+    people = pa.table({"frequency": [0.0, 1.0, 50.0], "spend": [None, 700.0, 500.0]})
+    model = GammaGamma.from_json(json.loads(json.dumps(GammaGamma.of_mean(500.0).to_json(), allow_nan=False)))
+    np.testing.assert_allclose(model.expected_spend(people), 500, rtol=1e-4)
+    np.testing.assert_allclose(model.spend_interval(people), 500, rtol=1e-3)
+    assert np.isfinite(model.spread(people)).all()
+    with pytest.raises(ParameterError, match="mean"):
+        GammaGamma.of_mean(0.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from coterie.errors import TooFewPeopleError
+from coterie.errors import DataError, TooFewPeopleError
 from coterie.predict.propensity.judgement import judge
 from coterie.predict.propensity.targets import target
 
@@ -56,8 +56,8 @@ def test_classes_are_judged_by_the_share_told_right_of_those_who_bought():
 
 
 def test_nothing_happened_and_nobody_to_judge_by():
-    found = judge(target("spend", 30), np.ones(40), np.zeros(40), np.arange(40.0), protocol="")
-    assert found.bias is None
-    assert not np.isfinite(found.learner.value)
+    for what, happened in (("spend", np.zeros(40)), ("churn", np.ones(40)), ("churn", np.zeros(40))):
+        with pytest.raises(DataError, match="The same happened to all 40 people"):
+            judge(target(what, 30), np.ones(40), happened, np.arange(40.0), protocol="")
     with pytest.raises(TooFewPeopleError):
         judge(target("spend", 30), np.ones(1), np.ones(1), None, protocol="")

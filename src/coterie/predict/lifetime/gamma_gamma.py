@@ -169,21 +169,19 @@ class GammaGamma(BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def of_mean(cls, mean: float, *, alike: bool = False) -> Self:
-        """Return the model in which everybody's orders have this mean: for where there is too little to learn from.
+        """Return the model in which everybody's orders have this mean; with ``alike``, are worth it without variation.
 
-        With ``alike`` all orders are worth the mean itself; else they vary around it as exponential variables do.
+        For where there is too little to learn from.
 
-        >>> GammaGamma.of_mean(900).expected_spend({"frequency": [0, 3], "spend": [None, 20.0]}).round().tolist()
-        [900.0, 900.0]
+        >>> GammaGamma.of_mean(900).parameters_["v"] / 1e9
+        899.9999991
         """
         if not (math.isfinite(mean) and mean > 0):
             raise ParameterError.of("GammaGamma", "mean", mean, "a number above 0")
-        model = cls()
-        p, q = (1e6 if alike else 1.0), 1e9
+        model, p, q = cls(), (1e6 if alike else 1.0), 1e9
         model.parameters_, model.covariance_ = {"p": p, "q": q, "v": mean * (q - 1) / p}, np.zeros((3, 3))
-        model.standard_errors_ = _errors(model.covariance_)
-        model.log_likelihood_, model.people_, model.left_out_ = 0.0, 0, 0
-        model.correlation_, model.caution_ = Estimate(math.nan, math.nan, math.nan), None
+        model.standard_errors_, model.correlation_ = _errors(model.covariance_), Estimate(math.nan, math.nan, math.nan)
+        model.log_likelihood_, model.people_, model.left_out_, model.caution_ = 0.0, 0, 0, None
         model.warning_ = "Nothing was learnt of spend: each order counts the same mean."
         model.iterations_ = model.evaluations_ = 0
         return model

@@ -80,9 +80,14 @@ def maximise(likelihood: Likelihood, start: npt.ArrayLike, names: Sequence[str],
     >>> round(float(peak.theta[0]), 6), peak.covariance.tolist()
     (0.0, [[0.5]])
     """
+
+    def tried(theta: Floats) -> tuple[float, Floats, Floats]:
+        with np.errstate(all="ignore"):  # what is not a number is seen, and the step shortened
+            return likelihood(theta)
+
     theta = np.array(start, dtype=np.float64)
     begun = theta.copy()
-    value, gradient, hessian = likelihood(theta)
+    value, gradient, hessian = tried(theta)
     evaluations, iterations, room = 1, 0, _STEP
     if not np.isfinite(value):
         raise ConvergenceError("The likelihood is not a number where the fit begins.", hint="look at the data's range.")
@@ -93,7 +98,7 @@ def maximise(likelihood: Likelihood, start: npt.ArrayLike, names: Sequence[str],
             return Optimum(theta, value, _inverse(-hessian), iterations, evaluations)
         step *= min(1.0, room / float(np.abs(step).max()))
         rise = float(gradient @ step)
-        found = likelihood(theta + step)
+        found = tried(theta + step)
         evaluations += 1
         if np.isfinite(found[0]) and found[0] > value + 1e-4 * rise:
             room = min(_STEP, 2 * room)
