@@ -179,12 +179,12 @@ class _People:
             return Figures(Rate.name, "", (error.message,))
         if found.mean(USUAL, "orders", "mae", found.origins) is None:
             why = f"The {USUAL} could not be tried at each moment of the shop's past."
-            return Figures(Rate.name, MODEL, (why,), found.to_json(), found.notes)
+            return Figures(Rate.name, MODEL, (why,), found.to_json(), _first(found.notes))
         amounts = [name for name in found.contenders if found.mean(name, "orders", "mae", found.origins) is not None]
         forecast, first = preferred(found, USUAL, amounts)
         model, second = preferred(found, MODEL, MODELS, outcome="orders", metric="rmse")
         words = (f"Forecasts are by {forecast}. {first}", f"Value is by {model}. {second}")
-        return Figures(forecast, model, words, found.to_json(), found.notes)
+        return Figures(forecast, model, words, found.to_json(), _first(found.notes))
 
     def learnt(self, figures: Figures) -> Models:
         """Fit the models to everybody's history, and find where tiers begin and what is worth an effort."""
@@ -302,6 +302,12 @@ class _People:
         }  # fmt: skip
         trend = {name: now[name] for name in ("orders_90d", "orders_365d") if name in now.column_names}
         return pa.table(columns | (trend if len(trend) == 2 else {}))
+
+
+def _first(notes: tuple[str, ...], most: int = 3) -> tuple[str, ...]:
+    """Return the first notes of a backtest, and how many more there are: a shop without buyers has one a contender."""
+    more = len(notes) - most
+    return notes if more < 2 else (*notes[:most], f"{more} more notes like these are with the backtest.")
 
 
 def _fingerprint(built: FeatureTable, asked: Mapping[str, Any]) -> str:

@@ -35,6 +35,12 @@ def test_the_largest_shown_lead_counts_and_says_so():
     assert words.startswith("best is shown to be better than usual in normalised Gini of spend: a difference of 0.050")
 
 
+def test_a_lead_of_nothing_is_none():
+    same = around(0.6, 0.02, 0)
+    found = judged({"usual": same, "hair": same + 1e-5})
+    assert preferred(found, "usual", found.contenders)[0] == "usual"
+
+
 def test_of_errors_less_is_better():
     same = around(1.2, 0.1, 0)
     found = judged({"usual": same, "worse": same + 0.3, "better": same - 0.1}, "orders", "rmse")

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from coterie.evaluation.intervals import interval
 from coterie.predict.contest.standings import METRICS, OF, Backtest
 
+_NOTHING = 5e-4  # a lead that is not seen in three decimals is none
+
 
 def preferred(
     found: Backtest, usual: str, others: Iterable[str], *, outcome: str = "spend", metric: str = "gini"
@@ -48,7 +50,7 @@ def preferred(
             continue
         gap = interval(float(theirs[0] - mine[0]), (theirs - mine)[1:])
         ahead = min(merit.better * gap.low, merit.better * gap.high)
-        if ahead > 0 and merit.better * gap.value > lead:
+        if ahead > _NOTHING and merit.better * gap.value > lead:
             best, lead = name, merit.better * gap.value
             why = f"{name} is shown to be better than {usual} in {what}: a difference of {gap}."
     return best, why
