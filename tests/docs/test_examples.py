@@ -20,8 +20,9 @@ from pages import DOCS, PAGES, Block, blocks, name
 
 WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
 ON_SPARK = {"run-on-spark.md"}  # slow, and skipped where Spark or Java is not installed
-SLOW = {  # more than ten seconds each
-    *ON_SPARK, "who-is-worth-keeping.md", "value-customers.md", "win-back-lists.md", "read-the-predictions.md"
+SLOW = {  # five seconds and more each
+    *ON_SPARK, "who-is-worth-keeping.md", "value-customers.md", "win-back-lists.md", "read-the-predictions.md",
+    "judge-forecasts.md", "predict-churn-and-other-targets.md",
 }  # fmt: skip
 MODULES = sorted(module.name for module in pkgutil.walk_packages(coterie.__path__, "coterie."))
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -49,6 +49,7 @@ def test_asked_twice_it_is_learnt_once(shop):
     assert all(moment < MOMENT for moment in now.moments)
 
 
+@pytest.mark.slow
 def test_a_registered_learner_is_asked_at_another_moment(shop):
     first = shop.predict("spend", datetime(2025, 9, 1), horizon_days=60)
     later = shop.predict("spend", MOMENT, horizon_days=60, model=first.model_id)

@@ -87,6 +87,7 @@ def test_a_shop_of_one_price_is_valued_at_it(tmp_path: Path) -> None:
     sound(made)
 
 
+@pytest.mark.slow
 def test_nobody_buys_after_the_origins(tmp_path: Path) -> None:
     orders = [(who, total, day) for who, total, day in usual(100, 120)] + [("late", "5.00", 290)]
     with shop_of(tmp_path, orders) as shop:
@@ -135,6 +136,7 @@ def test_a_bot_that_orders_every_day_breaks_nothing(tmp_path: Path) -> None:
     assert 100 < orders.max() < 370
 
 
+@pytest.mark.slow
 def test_a_model_is_not_asked_on_other_terms_than_its_own(tmp_path: Path) -> None:
     with shop_of(tmp_path, usual(60)) as shop:
         with pytest.raises(ParameterError, match="none yet"):

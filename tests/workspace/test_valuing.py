@@ -52,6 +52,7 @@ def test_everybody_is_valued_and_on_one_list(shop, made):
     assert pc.sum(made.lists()["people"]).as_py() == people.num_rows
 
 
+@pytest.mark.slow
 def test_value_is_worth_its_margin(shop, made):
     whole = shop.predict("value", MOMENT, horizon_days=60, value_days=180)
     assert whole.model_id != made.model_id
@@ -74,6 +75,7 @@ def test_it_is_published_by_name_and_dated(shop, made):
     assert set(read["as_of"].to_pylist()) == {MOMENT}
 
 
+@pytest.mark.slow
 def test_asked_again_nothing_is_learnt_anew(shop, made):
     again = shop.predict("value", MOMENT, horizon_days=60, value_days=180, margin=0.5)
     assert again.reused

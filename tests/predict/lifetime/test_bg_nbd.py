@@ -348,6 +348,7 @@ def test_questions_that_make_no_sense_say_what_is_allowed():
         model.orders_interval(people, 1.0, kind="both")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [BGNBD, MBGNBD])
 @pytest.mark.parametrize("horizon", [0, 1.5, 39, 5000.0])
 def test_many_people_are_told_what_few_are(kind: type[BGNBD | MBGNBD], horizon: float) -> None:

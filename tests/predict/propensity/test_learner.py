@@ -108,6 +108,7 @@ def at_moments(people: int = 120) -> tuple[pa.Table, np.ndarray]:
     return pa.concat_tables(tables), np.concatenate(outcomes)
 
 
+@pytest.mark.slow
 def test_people_at_several_moments_in_any_order() -> None:
     people, outcome = at_moments()
     learner = Learner("amount", objective="best").fit(people, outcome)
