@@ -1,4 +1,4 @@
-"""What ``cdnow.py`` and ``orders.py`` share: the contenders, how they are judged, and what has to be shown."""
+"""What ``cdnow.py``, ``orders.py`` and ``worth.py`` share: contenders, how they are judged, what has to be shown."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def claims(found: Any, *, bias: float | None = None) -> list[Claim]:
     return rows
 
 
-def markdown(found: Any) -> str:
+def markdown(found: Any, champion: str = CHAMPION) -> str:
     """Return the figures of all contenders, then the champion's gaps to each, as Markdown."""
     from coterie.predict.contest.standings import written
 
@@ -105,27 +105,27 @@ def markdown(found: Any) -> str:
         scores = [found.score(name, *figure) for figure in known]
         cells = (written(one, found.minor_units) if one else "" for one in scores)
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += ["", f"{CHAMPION} minus each, on the same people (of RMSE and size of the bias, below 0 is better):", ""]
+    lines += ["", f"{champion} minus each, on the same people (of RMSE and size of the bias, below 0 is better):", ""]
     lines += [
         f"| contender | {' | '.join(f'{metric} of {outcome}' for outcome, metric in COMPARED)} |",
         "|---" * (len(COMPARED) + 1) + "|",
     ]
     for name in found.contenders:
-        if name != CHAMPION:
-            gaps = [gap(found, CHAMPION, name, *figure) for figure in COMPARED]
+        if name != champion:
+            gaps = [gap(found, champion, name, *figure) for figure in COMPARED]
             lines.append(f"| {name} | {' | '.join('' if one is None else str(one) for one in gaps)} |")
     return "\n".join([*lines, "", found.protocol, *found.notes])
 
 
-def figures(found: Any, shown: Sequence[Claim]) -> dict[str, Any]:
+def figures(found: Any, shown: Sequence[Claim] = (), champion: str = CHAMPION) -> dict[str, Any]:
     """Return what goes on record."""
     told: dict[str, Any] = {claim.words: str(claim) for claim in shown}
     for name in found.contenders:
         scores = {f"{metric} of {outcome}": found.score(name, outcome, metric) for outcome, metric in FIGURES}
         told[name] = {what: str(one.estimate) for what, one in scores.items() if one}
-        if name != CHAMPION:
+        if name != champion:
             gaps = {
-                f"{metric} of {outcome}": gap(found, CHAMPION, name, outcome, metric) for outcome, metric in COMPARED
+                f"{metric} of {outcome}": gap(found, champion, name, outcome, metric) for outcome, metric in COMPARED
             }
-            told[f"{CHAMPION} minus {name}"] = {what: str(one) for what, one in gaps.items() if one is not None}
+            told[f"{champion} minus {name}"] = {what: str(one) for what, one in gaps.items() if one is not None}
     return told

@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 
+# Where tests run in several processes, those fill the cores: threads of OpenMP would wait for each other, spinning.
+# It is said before numpy and LightGBM come in, which read it then; a process alone keeps its threads.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from coterie.errors import MissingExtraError
 from coterie.store.spark import Spark
 

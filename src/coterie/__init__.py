@@ -32,6 +32,7 @@ _HOMES = {
     "MBGNBD": "coterie.predict.lifetime.bg_nbd",
     "Mapping": "coterie.collect.mapping",
     "Matrix": "coterie.features.matrix",
+    "NearTerm": "coterie.predict.lifetime.near_term",
     "Outcome": "coterie.features.outcome",
     "ParetoNBD": "coterie.predict.lifetime.pareto_nbd",
     "RFMSegments": "coterie.segments.rfm",
@@ -64,6 +65,7 @@ __all__ = [
     "Learner",
     "Mapping",
     "Matrix",
+    "NearTerm",
     "Outcome",
     "ParetoNBD",
     "RFMSegments",
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
     from coterie.predict.lifetime.cnbd import BGCNBD, MBGCNBD
     from coterie.predict.lifetime.gamma_gamma import GammaGamma
     from coterie.predict.lifetime.histories import Histories
+    from coterie.predict.lifetime.near_term import NearTerm
     from coterie.predict.lifetime.pareto_nbd import ParetoNBD
     from coterie.predict.lifetime.value import CustomerValue
     from coterie.predict.propensity.checks import check_predictor

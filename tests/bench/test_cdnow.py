@@ -13,6 +13,7 @@ import forecasts
 import lifetime
 import looks
 import orders
+import worth
 
 FILE = """ customer_id  date number_of_cds  dollar_value
  00001 19970101  1   11.77
@@ -73,6 +74,10 @@ def test_a_draft_does_not_look_at_the_holdout(monkeypatch: pytest.MonkeyPatch) -
         cdnow.main(["--origins", "30", "--weeks", "13", "--draft"])
     with pytest.raises(looks.LookRefusedError, match="holdout"):
         orders.main(["--window", "september", "--draft"])
+    with pytest.raises(looks.LookRefusedError, match="holdout"):
+        worth.main(["--window", "reported", "--draft"])
+    assert all(origin + whole <= 39 for origin, _, whole in worth.WEEKS["earlier"])
+    assert orders.REPORTED not in worth.MONTHS["earlier"]
 
 
 def test_no_window_for_choosing_reaches_into_the_reported_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,9 +20,10 @@ from till import till
 Said = tuple[int, str, str]
 
 
-@pytest.fixture
-def command(workplace: Path, call: Callable[..., Said]) -> Callable[..., Said]:
-    """The command line in a folder with a shop of 120 customers of two kinds, and a model of them."""
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a shop of 120 customers of two kinds, a model of them, and its key; for copying."""
+    folder = tmp_path_factory.mktemp("begun")
     random = np.random.default_rng(4)
     rows = [
         (
@@ -34,11 +36,21 @@ def command(workplace: Path, call: Callable[..., Said]) -> Callable[..., Said]:
         for visit, day in enumerate(timedelta(days=float(one)) for one in random.uniform(0, 300, (40, 3)[person % 2]))
     ]
     names = ("order", "customer", "total", "at")
-    csv.write_csv(pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))), "orders.csv")
-    Path("till.toml").write_text(till('currency = "EUR"'), "utf-8")
-    with library.open("shop", create=True, currency="EUR", timezone="Europe/Berlin", minimum_group=5) as shop:
-        shop.ingest("till.toml", ".")
-        shop.segment("2025-08-01", k=2, horizon_days=30)
+    csv.write_csv(pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))), folder / "orders.csv")
+    (folder / "till.toml").write_text(till('currency = "EUR"'), "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        made = library.open(folder / "shop", create=True, currency="EUR", timezone="Europe/Berlin", minimum_group=5)
+        with made as shop:
+            shop.ingest(folder / "till.toml")
+            shop.segment("2025-08-01", k=2, horizon_days=30)
+    return folder
+
+
+@pytest.fixture
+def command(begun: Path, workplace: Path, call: Callable[..., Said]) -> Callable[..., Said]:
+    """The command line in a folder with a copy of that shop."""
+    shutil.copytree(begun, workplace, dirs_exist_ok=True)
     return partial(call, "follow", "--shop", "shop")
 
 

@@ -15,6 +15,7 @@ import pytest
 from pyarrow import csv
 
 import coterie as library
+from coterie.predict.advice import ADVICE
 from till import till
 
 Said = tuple[int, str, str]
@@ -84,3 +85,66 @@ def test_what_there_is_not_is_refused_with_what_there_is(
     assert code > 0
     assert there in err
     assert not Path("x.parquet").exists()
+
+
+@pytest.mark.slow
+def test_a_list_that_nobody_is_on_is_said_and_is_no_error(command: Callable[..., Said]) -> None:
+    code, out, _ = command("value", *ASKED, "--json")
+    assert code == 0
+    there = {row["advice"] for row in json.loads(out)["advice"]}
+    nobody = next(one for one in ADVICE if one not in there)
+    asked = (*ASKED, "--list", nobody, "--out", "x.parquet", "--purpose", "segmentation")
+    code, out, err = command("value", *asked)
+    assert code == 0
+    assert f"Nobody is on the list '{nobody}': no file was written." in err
+    assert "first rule that fits" in out
+    code, out, _ = command("value", *asked, "--json")
+    assert code == 0
+    assert json.loads(out)["written"] is None
+    assert nobody in json.loads(out)["unwritten"]
+    assert not Path("x.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "there"),
+    [
+        (("--out", "x.parquet"), 4, "No source declares a lawful basis for 'marketing'"),
+        (("--out", "."), 2, "is a folder"),
+        (("--out", "orders.csv/x.parquet"), 2, "orders.csv is a file"),
+        (("--report", "orders.csv/x.html"), 2, "--report"),
+        (("--figures", "orders.csv"), 2, "name a folder"),
+    ],
+)
+def test_where_nothing_can_be_written_is_said_before_anything_is_learnt(
+    command: Callable[..., Said], wrong: tuple[str, ...], code: int, there: str
+) -> None:
+    left, out, err = command("churn", *ASKED[:4], *wrong)
+    assert left == code
+    assert there in err.replace("\n", " ")
+    assert not out
+    with library.open("shop") as shop:
+        assert not shop.registry.models("predict-churn-60d")
+
+
+def test_a_file_that_is_refused_after_the_work_takes_nothing_of_the_answer_away(command: Callable[..., Said]) -> None:
+    config = Path("shop/shop.toml")
+    config.write_text(config.read_text("utf-8").replace("minimum_group = 10", "minimum_group = 500"), "utf-8")
+    code, out, err = command("churn", *ASKED[:4], "--out", "x.parquet", "--purpose", "segmentation", "--json")
+    assert code == 4
+    told = json.loads(out)
+    assert told["model_id"].startswith("predict-churn-60d-")
+    assert told["written"] is None
+    assert "Fewer than 500 persons may leave" in told["unwritten"]
+    assert json.loads(err.strip().splitlines()[-1])["code"] == "refused"
+    assert told["people"] == "<500"
+    code, out, err = command("churn", *ASKED[:4])
+    assert code == 0
+    assert not out.strip(), "no table with nothing in it"
+    assert "Nothing can be told of groups here" in err
+    assert not Path("x.parquet").exists()
+
+
+def test_that_the_data_end_before_the_moment_is_said(command: Callable[..., Said]) -> None:
+    code, _, err = command("churn", "--as-of", "2025-11-20", "--horizon", "60")
+    assert code == 0
+    assert "Beware: The data end on 2025-10-2" in err

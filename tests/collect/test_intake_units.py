@@ -123,7 +123,7 @@ def check_splitting(
     assert (again.accepted, said(split)) == (0, said(whole))
 
 
-@settings(max_examples=7, deadline=None, suppress_health_check=STATED)
+@settings(max_examples=4, deadline=None, suppress_health_check=STATED)
 @given(ORDERS, st.data(), st.booleans())
 def test_splitting_a_file_changes_nothing(
     make_shop: Callable[..., Any], tmp_path: Path, rows: list[tuple[str, str]], data: Any, backwards: bool

@@ -72,7 +72,7 @@ def test_what_was_written_is_read(
 LINE = st.sampled_from([b'{"a": 1}', b"", b"  ", b"[1]", b"{", b'{"a": "\xff"}', b'{"b": "\xc3\xa9"}', b"x"])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINE, max_size=8), st.sampled_from([5, 20, 1 << 20]))
 def test_any_line_is_a_record_or_broken_and_numbers_have_no_gaps(
     warehouse: Warehouse, path: Path, lines: list[bytes], block: int

@@ -56,7 +56,7 @@ def texts(draw: st.DrawFn) -> tuple[str, str]:
     return delimiter.join("abc") + end + end.join(map(delimiter.join, lines)) + last, delimiter
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(texts(), st.sampled_from([1, 5, 16, 64, 1 << 20]), st.sampled_from([2, 3, 500]))
 def test_both_parsers_read_any_text_as_the_naive_twin_does(written: tuple[str, str], block: int, longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -67,7 +67,7 @@ def test_both_parsers_read_any_text_as_the_naive_twin_does(written: tuple[str, s
         assert slowly(patch, *written) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.text(st.sampled_from('ab,"\n\r\ufeff\x00'), max_size=50), st.integers(1, 20), st.sampled_from(["a\n", "a,b\n"])
 )

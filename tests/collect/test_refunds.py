@@ -94,7 +94,7 @@ LINE = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINE, max_size=12), st.randoms(use_true_random=False))
 def test_as_one_refund_at_a_time(warehouse: Any, said: list[dict[str, Any]], random: Any) -> None:
     lines = []

@@ -123,7 +123,7 @@ def check_the_law(make_shop: Callable[..., Any], rows: list[tuple[str, ...]], ha
 
 
 @pytest.mark.parametrize("has_id", [True, False])
-@examples(6)
+@examples(4)
 @given(rows=st.lists(CELLS, max_size=9))
 def test_the_law_of_replay(make_shop: Callable[..., Any], rows: list[tuple[str, ...]], has_id: bool) -> None:
     check_the_law(make_shop, rows, has_id)

@@ -23,7 +23,7 @@ def written(rows: list[tuple[str, ...]]) -> str:
     return text.getvalue()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(CELL, min_size=1, max_size=8))
 def test_white_space_around_a_value_is_no_part_of_it(make_shop: Callable[..., Any], cells: list[str]) -> None:
     shop = make_shop()

@@ -20,8 +20,10 @@ from pages import DOCS, PAGES, Block, blocks, name
 
 WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
 ON_SPARK = {"run-on-spark.md"}  # slow, and skipped where Spark or Java is not installed
-SLOW = {  # five seconds and more each
-    *ON_SPARK, "who-is-worth-keeping.md", "value-customers.md", "win-back-lists.md", "read-the-predictions.md",
+SLOW = {  # more than three seconds each; the first page and the first tutorial run every time all the same
+    *ON_SPARK, "training-table.md", "which-segments-hold-up.md", "cut-a-tree.md", "follow-segments.md",
+    "segment-by-taste-or-goal.md", "export-figures.md", "assign-new-people.md",
+    "who-is-worth-keeping.md", "value-customers.md", "win-back-lists.md", "read-the-predictions.md",
     "judge-forecasts.md", "predict-churn-and-other-targets.md",
 }  # fmt: skip
 MODULES = sorted(module.name for module in pkgutil.walk_packages(coterie.__path__, "coterie."))

@@ -67,6 +67,28 @@ def test_where_nothing_happened_something_still_might():
     assert not highest.holds
 
 
+def test_where_it_happened_to_all_it_might_not_have():
+    told = np.r_[np.full(50, 0.1), np.full(50, 0.97)]
+    cases = [(np.r_[np.zeros(49), np.ones(51)], told, multiplicities(100, 100))]
+    low, high = (calibration(cases, bins=2)[1].happened, calibration(cases, bins=2, level=0.5)[1].happened)
+    assert (low.low, low.high) == (pytest.approx(1 - 3 / 50, abs=1e-3), 1)
+    assert high.low > low.low
+    assert calibration(cases, bins=2)[1].holds
+    counted = calibration([(np.r_[np.full(50, 3.0), np.ones(50)], told, multiplicities(100, 100))], bins=2)[1]
+    assert counted.happened.low == 1, "of counts an order each is no upper end"
+
+
+def test_few_to_whom_nothing_happened_are_not_more_than_all():
+    lowest = calibration([([0, 1, 1, 1], [0.1, 0.9, 0.9, 0.9], multiplicities(4, 50))], bins=2)[0]
+    assert (lowest.people, lowest.happened.low, lowest.happened.high) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 1.2])
+def test_a_level_is_between_0_and_1(level):
+    with pytest.raises(ParameterError, match="level"):
+        calibration([([1.0], [1.0], multiplicities(1, 2))], level=level)
+
+
 @pytest.mark.parametrize(
     ("given", "bins", "error"),
     [([], 10, TooFewPeopleError), ([([1.0], [1.0], multiplicities(1, 2))], 0, ParameterError),

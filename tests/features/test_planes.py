@@ -30,8 +30,8 @@ HANDS = hands(POOL, 48)
 
 
 def few(examples: int) -> pytest.MarkDecorator:
-    """Some examples in every run, and five times as many in the slow one."""
-    return pytest.mark.parametrize("examples", [examples, pytest.param(5 * examples, marks=pytest.mark.slow)])
+    """Some examples in every run, and ten times as many in the slow one."""
+    return pytest.mark.parametrize("examples", [examples, pytest.param(10 * examples, marks=pytest.mark.slow)])
 
 
 def holds(examples: int, *strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], None]:
@@ -68,7 +68,7 @@ def test_every_aggregation_is_judged_in_every_window_under_every_rule() -> None:
     assert {f.name for f in POOL} == {f.name for hand in HANDS for f in hand}
 
 
-@few(14)
+@few(7)
 def test_batch_equals_the_twin(shop: Shop, examples: int) -> None:
     asked = st.lists(st.one_of(st.sampled_from(MOMENTS), moments()), min_size=1, max_size=3)
     money = st.sampled_from((None, "EUR", "JPY", "KWD"))
@@ -83,7 +83,7 @@ def test_batch_equals_the_twin(shop: Shop, examples: int) -> None:
         judge(features, answer, history, currency)
 
 
-@few(12)
+@few(6)
 def test_batch_equals_the_twin_for_other_owners(shop: Shop, examples: int) -> None:
     @holds(
         examples, histories(), st.sampled_from(sorted(OWNED)), st.integers(0, 5),
@@ -108,7 +108,7 @@ FLOATS = [
 ]
 
 
-@few(10)
+@few(5)
 def test_batch_is_as_near_to_the_twin_as_floats_allow(shop: Shop, examples: int) -> None:
     @holds(examples, histories(TENTHS), st.sampled_from(hands(FLOATS, 30)))
     def claim(history: History, features: list[Declared]) -> None:

@@ -32,7 +32,8 @@ def likelihood(p, x, recency, T, log_gaps=0.0, *, k=1, first=False) -> float:
         return bought * (stayed * waiting + went) * gamma.pdf(rate, r, scale=1 / alpha)
 
     middle = (r + k * x) / (alpha + recency)
-    edges = [0, middle / 100, middle / 4, middle, 3 * middle, 10 * middle, 60 * middle]
+    last = 60 * middle + 60 / (alpha + recency)  # where r is small, the tail goes far beyond the middle
+    edges = [0, middle / 100, middle / 4, middle, 3 * middle, 10 * middle, 60 * middle, last]
     return sum(quad(given, low, high, limit=200, epsabs=0, epsrel=1e-10)[0] for low, high in pairwise(edges))
 
 

@@ -122,7 +122,7 @@ def model_of() -> Callable[..., PurchaseModel]:
         model.theta_, model.theta_covariance_ = np.log(parameters), np.eye(len(parameters)) * error**2
         model.centre_ = model.scale_ = np.zeros(0)
         model.log_likelihood_, model.people_, model.iterations_, model.evaluations_ = 0.0, 1, 1, 1
-        model.warning_ = ""
+        model.warning_, model.longest_ = "", 1.0
         if "k" in settings:
             model.k_ = settings["k"]
         return model

@@ -176,6 +176,13 @@ def test_unknown_or_impossible_figures_are_refused(name, value):
         fitted().advise(wrong)
 
 
+@pytest.mark.parametrize("name", ["orders_90d", "orders_365d", "T"])
+def test_of_a_trend_less_than_nothing_is_refused(name):
+    column = [-1.0, *PEOPLE[name].to_pylist()[1:]]
+    with pytest.raises(DataError, match=f"'{name}' is below 0 in 1 rows"):
+        fitted().advise(PEOPLE.set_column(COLUMNS.index(name), name, pa.array(column)))
+
+
 def test_what_else_is_refused():
     with pytest.raises(MissingColumnError, match="lateness"):
         Adviser().fit(PEOPLE.drop_columns("lateness"))

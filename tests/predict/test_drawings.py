@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from coterie.charts.raster import png
+from coterie.evaluation.intervals import Estimate
 from coterie.predict import drawings
 from coterie.predict.contest.backtest import Origin, backtest
 from coterie.predict.contest.contender import Case
@@ -89,6 +90,26 @@ def test_the_best_comes_first_and_the_baseline_is_grey(judged):
     assert drawings.standing(judged, "orders", "auc") is None, "orders are not asked for an AUC"
 
 
+def test_an_order_upside_down_comes_last_and_the_smallest_bias_first(judged):
+    turned = {"x/T·H": -0.9, "last period": 0.2}
+    names = [name for name in judged.contenders if judged.score(name, "orders", "gini") is not None]
+    turned |= {name: 0.5 for name in names if name not in turned}
+    scores = tuple(
+        replace(one, estimate=Estimate(turned[one.contender], turned[one.contender], turned[one.contender]))
+        if one.contender in turned and one.metric in ("gini", "bias")
+        else one
+        for one in judged.scores
+    )
+    changed = replace(judged, scores=scores)
+    drawn = drawings.standing(changed, "orders", "gini").wide
+    places = {name: drawn.index(f">{name.replace('&', '&amp;')}</text>") for name in names}
+    assert max(places, key=places.get) == "x/T·H"
+    drawn = drawings.standing(changed, "orders", "bias").wide
+    biased = [name for name in names if judged.score(name, "orders", "bias") is not None]
+    places = {name: drawn.index(f">{name.replace('&', '&amp;')}</text>") for name in biased}
+    assert max(places, key=places.get) == "x/T·H", "-.9 is a larger bias than .5"
+
+
 def _value(judged, name, outcome="orders", metric="gini"):
     one = judged.score(name, outcome, metric)
     return -10.0 if one is None else one.estimate.value
@@ -120,6 +141,7 @@ def test_dates_are_months_and_orders_are_dots(model):
     assert "ordered: 2025-11-09" in drawn
     assert ">Dec 2025<" in drawn
     assert ">100<" in drawings.activity(told).wide, "without dates, days"
+    assert drawings.activity(told, start=datetime(2025, 11, 3, tzinfo=UTC)).wide == drawn, "in UTC as without a zone"
 
 
 def test_a_backtest_in_a_notebook_says_in_words_what_it_draws(judged):
@@ -140,3 +162,13 @@ def test_models_in_a_notebook_tell_their_parameters(people, model):
     spend = GammaGamma().fit(people.rename_columns(["person", "frequency", "recency", "T", "spend"]))
     assert f"<td>q</td><td>{spend.parameters_['q']:.4g}</td>" in spend._repr_mimebundle_()["text/html"]
     assert set(GammaGamma()._repr_mimebundle_()) == {"text/plain"}
+
+
+def test_models_in_a_notebook_tell_what_speaks_against_them(people):
+    spend = GammaGamma.of_mean(900.0)
+    assert f"<p>{spend.warning_}</p>" in spend._repr_mimebundle_()["text/html"]
+    alike = BGNBD().fit(
+        pa.table({"frequency": [2] * 60, "recency": [30.0] * 60, "T": [40.0 + one % 9 for one in range(60)]})
+    )
+    assert alike.warning_
+    assert alike.warning_.split(":")[0].replace("'", "&#39;") in alike._repr_html_()

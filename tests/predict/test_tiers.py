@@ -63,6 +63,16 @@ def test_who_has_the_same_value_as_everybody_is_in_the_top_tier():
     assert Tiers.of([40.0] * 9).assign([40.0] * 9).tolist() == [0] * 9
 
 
+def test_a_tier_whose_people_are_worth_as_much_as_a_higher_one_is_empty():
+    tiers = Tiers.of([9.0, 9.0, 9.0, 1.0], cuts=(0.25, 0.5, 0.9))
+    assert tiers.begins == (9.0, 9.0, 1.0)
+    assert tiers.table([9.0, 9.0, 9.0, 1.0])["people"].to_pylist() == [3, 0, 1, 0]
+
+
+def test_the_smallest_share_holds_one_person():
+    assert Tiers.of([3.0, 2.0, 1.0], cuts=(1e-12,)).begins == (3.0,)
+
+
 def test_nobody_is_worth_anything():
     tiers = Tiers.of([0.0, -3.0])
     assert tiers.assign([0.0, -3.0, 5.0]).tolist() == [4, 4, 4]
@@ -116,6 +126,7 @@ def test_stored_tiers_are_the_same(values, cuts):
         {"kind": "Tiers", "version": 1, "names": ["a", "b", "c"], "begins": [1.0, 2.0]},
         {"kind": "Tiers", "version": 1, "names": ["a", "b"], "begins": ["much"]},
         {"kind": "Tiers", "version": 2, "names": ["a", "b"], "begins": [2.0]},
+        {"kind": "Tiers", "version": 1, "names": ["a"], "begins": []},
     ],
 )
 def test_what_is_no_stored_tiers_is_refused(body):

@@ -525,6 +525,7 @@ def test_damaged_tiles_are_made_anew(opened: Callable[[], Workspace], tmp_path: 
     assert shop.forget("customer_id=c1").verified
 
 
+@pytest.mark.slow
 def test_after_a_large_import_the_facts_answer_until_it_is_kept_up(
     shop: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

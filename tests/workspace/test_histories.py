@@ -8,7 +8,7 @@ import shutil
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from coterie import Workspace
 from coterie.errors import EmptyShopError
 from coterie.schema import Purpose
 from coterie.workspace.histories import days_of, histories
+from till import mapping
 
 MOMENTS = [datetime(2025, 5, 31, 22), datetime(2025, 10, 1, 10, 30)]
 
@@ -113,3 +114,40 @@ def test_days_are_counted_as_a_loop_counts_them(shop):
     born = Counter(-one for one in past["T"].to_pylist())
     first = {row["day"]: row["first"] for row in table.to_pylist() if row["first"]}
     assert first == born
+
+
+@pytest.fixture(scope="module")
+def clocks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, list[datetime]]]:
+    """A shop of customers with one order each, around the hours in which clocks were changed somewhere."""
+    changes = [
+        datetime(2025, 3, 9, 7), datetime(2025, 11, 2, 6),  # New York
+        datetime(2006, 10, 29, 2, 31),  # St. John's: at a minute past midnight, back into the day before
+        datetime(2025, 4, 5, 15), datetime(2025, 10, 4, 15, 30),  # Lord Howe: by half an hour
+        datetime(2018, 2, 18, 2), datetime(2017, 10, 15, 3),  # São Paulo: there was no midnight
+        datetime(2011, 12, 30, 10),  # Apia: there was no 30 December
+        datetime(1975, 2, 23, 7), datetime(1986, 4, 27, 7),  # before the decades that are written down
+    ]  # fmt: skip
+    steps = [timedelta(minutes=minutes) for hour in range(-26, 27) for minutes in (60 * hour - 1, 60 * hour + 15)]
+    times = sorted({change + step for change in changes for step in steps})
+    folder = tmp_path_factory.mktemp("clocks")
+    lines = [f"{number},c{number},1.00,{at:%Y-%m-%d %H:%M:%S}" for number, at in enumerate(times)]
+    (folder / "orders.csv").write_text("\n".join(["order,customer,total,at", *lines]), "utf-8")
+    with coterie.open(None) as opened:
+        opened.ingest(mapping(), folder)
+        yield opened, times
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        *("UTC", "America/New_York", "America/St_Johns", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia"),
+        *("Asia/Kathmandu", "Europe/Berlin"),
+    ],
+)
+def test_days_are_those_of_the_clock_on_the_wall_even_where_it_was_changed(
+    clocks: tuple[Workspace, list[datetime]], zone: str
+) -> None:
+    shop, times = clocks
+    for known in (datetime(2025, 11, 2, 5, 30), datetime(2025, 12, 1), datetime(1990, 1, 1)):
+        table = histories(shop.facts(Purpose.SEGMENTATION), [known], timezone=zone)
+        assert sorted(table["T"].to_pylist()) == sorted(day(known, zone) - day(at, zone) for at in times if at <= known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -62,13 +63,29 @@ def write(folder: Path, rows: list[tuple[str, str, str, int]], name: str = "orde
     csv.write_csv(pa.table(table), folder / name)
 
 
+def opened(folder: Path | None) -> Workspace:
+    return coterie.open(folder, create=True, currency="EUR", minimum_group=1)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the shop, its files and its key; for copying."""
+    folder = tmp_path_factory.mktemp("begun")
+    write(folder / "data", ROWS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        with opened(folder / "shop") as shop:
+            shop.ingest(folder / "data" / "till.toml")
+    return folder
+
+
 @pytest.fixture(params=["folder", "memory"])
-def till(request: pytest.FixtureRequest, tmp_path: Path, keys: Path) -> Iterator[Workspace]:
+def till(request: pytest.FixtureRequest, begun: Path, tmp_path: Path, keys: Path) -> Iterator[Workspace]:
     """The small shop, in a folder and in memory."""
-    write(tmp_path / "data", ROWS)
-    folder = tmp_path / "shop" if request.param == "folder" else None
-    with coterie.open(folder, create=True, currency="EUR", minimum_group=1) as shop:
-        shop.ingest(tmp_path / "data" / "till.toml")
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
+    with opened(tmp_path / "shop" if request.param == "folder" else None) as shop:
+        if request.param == "memory":
+            shop.ingest(tmp_path / "data" / "till.toml")
         yield shop
 
 

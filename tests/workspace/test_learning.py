@@ -71,18 +71,70 @@ def test_one_earlier_moment_is_judged_on_people_not_learnt_from(shop):
     assert made.judgement.people < made.people.num_rows
 
 
-def test_classes_and_what_is_told_of_them(shop):
-    made = shop.predict("category", MOMENT, horizon_days=60)
+@pytest.mark.parametrize("name", ["category", "next_category"])
+def test_classes_and_what_is_told_of_them(shop, name):
+    made = shop.predict(name, MOMENT, horizon_days=60)
     assert made.judgement.metric == "accuracy"
-    assert set(made.people["prediction"].to_pylist())
+    assert made.judgement.rule == "The category that the person has bought most."
+    assert set(made.people["prediction"].to_pylist()) <= {f"k{number}" for number in range(5)}
     told = made.to_json()
     assert told["kind"] == "class"
     assert "person" not in str(told["predictions"])
+    if not made.by_rule:
+        chances = np.column_stack([made.people[one].to_numpy() for one in ("chance", "chance_2", "chance_3")])
+        assert (np.diff(chances, axis=1) <= 0).all()
+        assert (chances.sum(axis=1) <= 1).all()
+        for row in made.people.slice(0, 20).to_pylist():
+            assert len({row["prediction"], row["choice_2"], row["choice_3"]}) == 3
+            assert f"bought {row['prediction']}" in row["reason_1"]
+    assert "How often it was bought" in {one.title for one in made.page().reasons}
+    assert "a conditional logit over all categories" in made._repr_html_()
+    again = shop.predict(name, MOMENT, horizon_days=60)
+    assert again.reused
+    assert again.people.equals(made.people)
+    read = published.read(shop.warehouse, made.feature, at=datetime(2100, 1, 1))
+    assert read["label"].to_pylist() == made.people["prediction"].to_pylist()
 
 
-def test_unknown_targets_are_refused(shop):
-    with pytest.raises(ParameterError, match="churn"):
-        shop.predict("happiness", MOMENT)
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("happiness", "or value"),
+        ("chrun", "did you mean 'churn'?"),
+        ("VALUE", "did you mean 'value'?"),
+        ("next-category", "did you mean 'next_category'?"),
+        ("spend 30d", "did you mean 'spend'?"),
+        ("churn_30d", "name churn, and the days beside it: 30"),
+        ("product viewd", "did you mean 'event:Product Viewed'?"),
+        ("event:Email clicked", "did you mean 'event:Email Link Clicked'?"),
+        ("event", "such as 'event:Product Viewed'"),
+    ],
+)
+def test_unknown_targets_are_refused_with_the_one_that_may_be_meant(shop, asked, meant):
+    with pytest.raises(ParameterError) as refused:
+        shop.predict(asked, MOMENT)
+    assert meant in refused.value.hint
+
+
+def test_a_learner_of_something_else_is_refused_before_anything_is_read(shop):
+    made = shop.predict("churn", MOMENT, horizon_days=60)
+    for what, days in (("purchase", 60), ("churn", 61)):
+        with pytest.raises(ParameterError, match=f"There is no model '{made.model_id}'") as refused:
+            shop.predict(what, "1999-01-01", horizon_days=days, model=made.model_id)
+        assert "leave out model" in refused.value.hint
+
+
+def test_that_the_data_end_before_the_moment_is_told_everywhere(shop, tmp_path):
+    assert shop.predict("churn", MOMENT, horizon_days=60).warnings == ()
+    late = shop.predict("churn", datetime(2026, 2, 20), horizon_days=60)
+    (told,) = late.warnings
+    assert told.startswith("The data end on 2026-02-0")
+    assert told in repr(late)
+    assert late.to_json()["warnings"] == [told]
+    assert told in late.report(tmp_path / "late.html").read_text("utf-8")
+    with pytest.raises(DataError, match="as far as its data tell") as refused:
+        shop.predict("churn", datetime(2026, 2, 20), horizon_days=300)
+    assert "at most 26" in refused.value.hint, "days after the data end are not counted"
 
 
 def test_the_report_is_one_page_about_groups_that_erasure_knows_of(shop, tmp_path):

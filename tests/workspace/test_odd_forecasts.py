@@ -16,7 +16,7 @@ import pytest
 
 import coterie
 from coterie import Mapping, Workspace
-from coterie.errors import DataError, ParameterError
+from coterie.errors import DataError, EmptyShopError, ParameterError
 from coterie.predict.propensity.targets import target
 from till import till
 
@@ -69,6 +69,9 @@ def test_too_little_for_a_model_falls_back_on_the_naive_rule_and_says_so(tmp_pat
     if not any(total == "0.00" for _, total, _ in orders):
         assert made.forecast == "x/T·H"
         assert any("naive rule x/T·H" in one for one in made.warnings)
+        assert len(set(made.warnings)) == len(made.warnings), "nothing is told twice"
+    else:  # when the next order comes is known all the same
+        assert made.people["next_order_days"].null_count < made.people.num_rows
     for name in ("expected_orders", "active", "expected_spend", "value", "at_risk"):
         assert np.isfinite(made.people[name].to_numpy()).all(), name
     assert 'width="nan"' not in page
@@ -98,7 +101,8 @@ def test_nobody_buys_after_the_origins(tmp_path: Path) -> None:
         for what in ("churn", "spend"):
             target = shop.predict(what, horizon_days=80)
             assert target.judgement is None, "nothing tells who was ranked well"
-            sound(target)
+            assert "The same happened to all" in target.warnings[0]
+            assert sound(target)["warnings"]
             assert shop.predict(what, horizon_days=80).reused
 
 
@@ -168,9 +172,97 @@ def test_a_moment_beyond_the_data_is_refused_or_warned_of(tmp_path: Path) -> Non
     assert "The data end on 2024-10-2" in made.warnings[0]
 
 
+def test_one_customer_is_not_told_of_and_nothing_is_shown_to_be_known(tmp_path: Path) -> None:
+    with shop_of(tmp_path, [("c1", "10.00", 0), ("c1", "12.00", 60), ("c1", "9.00", 200)]) as shop:
+        made = shop.predict("churn", horizon_days=60)
+        told = sound(made)
+        page = made.report(tmp_path / "churn.html").read_text("utf-8")
+    assert made.degraded == "at least 50 people are needed, and there is 1"
+    assert told["degraded"] == "at least 50 people are needed, and there are <50"
+    assert told["predictions"] == {}
+    assert told["warnings"][0].endswith("A judgement needs at least 2 people, there are <50.")
+    assert "there is 1" not in page
+
+
+def test_a_shop_of_one_day_is_not_asked_for_fewer_days_than_one(tmp_path: Path) -> None:
+    orders, said = [(f"c{n}", "10.00", 7) for n in range(80)], "selling for 0 days by 2024-01-08, and 90 are needed"
+    with shop_of(tmp_path, orders) as shop, pytest.raises(DataError, match=said) as refused:
+        shop.predict("churn", horizon_days=60)
+    assert refused.value.hint == "bring more history."
+
+
+def test_amounts_in_several_currencies_are_forecast_in_the_shops_own(tmp_path: Path) -> None:
+    orders, rates = usual(70, 200), {"USD": 1.0, "EUR": 1.25, "JPY": 0.008}
+    lines, begin = [], date(2024, 1, 1)
+    for number, (who, total, day) in enumerate(orders):
+        code = list(rates)[number % 3]
+        paid = str(round(float(total) / rates[code], 0 if code == "JPY" else 2)).removesuffix(".0")
+        lines.append(f"{number},{who},{paid},{begin + timedelta(days=day)},{code}")
+    days = [f"{begin + timedelta(days=day)},{code},{rates[code]}" for day in range(201) for code in ("EUR", "JPY")]
+    told = till('conversion = { file = "rates.csv" }').replace('"at" }', '"at", currency = "code" }')
+    one, several = tmp_path / "one", tmp_path / "several"
+    one.mkdir()
+    several.mkdir()
+    (several / "orders.csv").write_text("\n".join(["order,customer,total,at,code", *lines]), "utf-8")
+    (several / "rates.csv").write_text("\n".join(["date,currency,rate", *days]), "utf-8")
+    with shop_of(one, orders) as shop:
+        alone = shop.predict("spend", horizon_days=50)
+    with coterie.open(None, create=True, currency="USD") as shop:
+        shop.ingest(Mapping.of(tomllib.loads(told)), several)
+        made = shop.predict("spend", horizon_days=50)
+        value = sound(shop.predict("value", horizon_days=120, value_days=120))
+    assert made.judgement is not None
+    assert made.summary["mean"] == pytest.approx(alone.summary["mean"], rel=0.2), "but for rounding, the same amounts"
+    assert value["currency"] == "USD"
+
+
+def test_a_shop_of_events_without_orders_says_that_nobody_has_bought(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text(
+        "\n".join(["n,customer,at", *[f"{n},c{n % 60},2024-01-{n % 28 + 1:02d}" for n in range(600)]]), "utf-8"
+    )
+    told = """
+source = "web"
+lawful_basis = { segmentation = "legitimate interest: we group customers by what they look at" }
+[[read]]
+file = "events.csv"
+to = "event"
+id = ["n"]
+kind = "Product Viewed"
+identify = { customer_id = "customer" }
+fields = { occurred_at = "at" }
+"""
+    with coterie.open(None) as shop:
+        shop.ingest(Mapping.of(tomllib.loads(told)), tmp_path)
+        for what in ("value", "event:Product Viewed"):
+            with pytest.raises(EmptyShopError, match="knows no orders") as refused:
+                shop.predict(what, horizon_days=5)
+            assert "ingest orders" in str(refused.value.hint)
+        with pytest.raises(ParameterError, match="churn cannot be learnt: no Order Completed"):
+            shop.predict("churn", horizon_days=5)
+
+
+def test_where_everybody_objected_that_is_said(tmp_path: Path) -> None:
+    orders = usual(20, 100)
+    choices = """
+[[read]]
+file = "choices.csv"
+to = "consent"
+identify = { customer_id = "customer" }
+fields = { purpose = "purpose", choice = "choice", words = "words", occurred_at = "at" }
+"""
+    said = [f"{who},segmentation,objected,letter,2024-05-02 10:00:00" for who in sorted({who for who, _, _ in orders})]
+    (tmp_path / "choices.csv").write_text("\n".join(["customer,purpose,choice,words,at", *said]), "utf-8")
+    with shop_of(tmp_path, orders) as shop:
+        shop.ingest(Mapping.of(tomllib.loads(till('currency = "USD"') + choices)), tmp_path)
+        for what in ("value", "churn"):
+            with pytest.raises(EmptyShopError, match="Of nobody may the data be used for segmentation: objected"):
+                shop.predict(what, horizon_days=30)
+
+
 @pytest.mark.parametrize(
     ("wrong", "name"),
     [
+        ({"horizon_days": 1_000_000_000}, "horizon_days"),
         ({"value_days": 0}, "value_days"),
         ({"margin": math.nan}, "margin"),
         ({"discount_rate": -0.1}, "discount_rate"),
@@ -200,4 +292,6 @@ def test_classes_told_of_do_not_give_away_a_small_one(tmp_path: Path) -> None:
         made, target=target("category", 100), people=pa.table({"person": list(range(130)), "prediction": labels})
     )
     assert classes.summary == {}, "20 would be 130 less 110"
+    whale = pa.table({"person": list(range(130)), "prediction": [1.0] * 129 + [1e6]})
+    assert replace(made, target=target("spend", 100), people=whale).summary == {}, "a mean that is one person's"
     assert all(one.people >= 50 for one in made.judged.bins)

@@ -29,10 +29,12 @@ from coterie.features import published
 from coterie.govern.audit import AUDIT
 from coterie.govern.holders import unowned
 from coterie.ops.runs import RUNS
-from coterie.segments.rfm import NAMES
 from coterie.store.ledger import SqliteLedger
 
 AS_OF = "2025-11-01"
+
+# In memory everything is taken in anew: only what passes the stores, once each, is tried there as well.
+in_a_folder = pytest.mark.parametrize("shop", ["folder"], indirect=True)
 
 
 def test_every_row_has_one_fate(shop: Workspace) -> None:
@@ -50,6 +52,7 @@ def test_a_second_import_brings_nothing_twice(shop: Workspace, exports: Path) ->
     assert shop.check().tables == before
 
 
+@in_a_folder
 def test_two_cards_and_one_address_are_one_person(shop: Workspace) -> None:
     assert shop.check().people == 240
     by_card, by_other, by_mail = (
@@ -59,6 +62,7 @@ def test_two_cards_and_one_address_are_one_person(shop: Workspace) -> None:
     assert by_card.identifiers == {"customer_id": 2, "email": 1}
 
 
+@in_a_folder
 def test_who_objected_is_in_no_table(shop: Workspace) -> None:
     built = shop.build(AS_OF)
     objector = shop.show("email=p7@shop.example").profile.person
@@ -69,6 +73,7 @@ def test_who_objected_is_in_no_table(shop: Workspace) -> None:
     assert objector not in shop.build("2025-02-15").table["person"].to_pylist()
 
 
+@in_a_folder
 def test_features_know_nothing_of_the_future(shop: Workspace) -> None:
     early = shop.build("2025-04-01", features=["orders", "recency_days"])
     assert early.as_of == datetime(2025, 3, 31, 22)  # midnight in Berlin
@@ -126,15 +131,7 @@ def test_a_registered_model_assigns_people_without_refitting(shop: Workspace) ->
         shop.segment(AS_OF, model="segments-kmeans-nothing")
 
 
-@pytest.mark.parametrize("method", ["ward", "rfm"])
-def test_other_methods_run_through(shop: Workspace, method: str) -> None:
-    made = shop.segment(AS_OF, method=method, horizon_days=60)
-    assert sum(segment.size for segment in made.segments) == made.people
-    assert bool(made.tree) == (method == "ward")
-    if method == "rfm":
-        assert {segment.name for segment in made.segments} <= set(NAMES)
-
-
+@in_a_folder
 def test_before_the_future_is_known_segments_are_judged_one_horizon_earlier(shop: Workspace) -> None:
     made = shop.segment("2026-01-30", k=3, horizon_days=60)
     assert made.card is not None
@@ -168,6 +165,7 @@ def test_every_table_and_file_of_the_shop_has_an_owner(shop: Workspace) -> None:
     assert unowned(["diary"], shop.holders()) == ["diary"]
 
 
+@in_a_folder
 def test_small_groups_do_not_leave_the_shop(shop: Workspace, tmp_path: Path) -> None:
     built = shop.build(AS_OF)
     target = shop.write(built.table, tmp_path / "all.parquet", purpose="segmentation")
@@ -179,6 +177,7 @@ def test_small_groups_do_not_leave_the_shop(shop: Workspace, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.glob("*.parquet")] == ["all.parquet"]
 
 
+@in_a_folder
 def test_runs_are_recorded_with_their_outcome(shop: Workspace) -> None:
     with pytest.raises(ParameterError):
         shop.segment(AS_OF, method="magic")
@@ -190,6 +189,7 @@ def test_runs_are_recorded_with_their_outcome(shop: Workspace) -> None:
     ]
 
 
+@in_a_folder
 def test_wrong_calls_are_refused_with_a_hint(shop: Workspace, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="method must be one of"):
         shop.segment(AS_OF, method="magic")
@@ -349,6 +349,7 @@ def test_an_export_shows_set_aside_rows_in_the_clear(shop: Workspace) -> None:
     assert "twelve" in exported["raw"][0].as_py()
 
 
+@in_a_folder
 def test_a_model_keeps_the_names_of_its_segments(shop: Workspace) -> None:
     made = shop.segment("2025-09-01", k=3, horizon_days=60)
     later = shop.segment(AS_OF, model="latest")

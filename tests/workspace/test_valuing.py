@@ -16,6 +16,10 @@ from coterie import Workspace
 from coterie.errors import ParameterError
 from coterie.features import published
 from coterie.predict.advice import ADVICE
+from coterie.predict.contest.stored import restored
+from coterie.progress import SILENT
+from coterie.schema import Purpose
+from coterie.workspace.cases import Cases
 
 MOMENT = datetime(2025, 11, 1)
 
@@ -50,6 +54,35 @@ def test_everybody_is_valued_and_on_one_list(shop, made):
     assert set(people["tier"].to_pylist()) == set(made.tiers.names)
     assert made.tier_table()["people"].to_numpy().sum() == people.num_rows
     assert pc.sum(made.lists()["people"]).as_py() == people.num_rows
+
+
+def test_value_begins_with_the_forecast(made):
+    people, near = made.people, made.near
+    for name, part in (("expected_orders", near.orders), ("active", near.active), ("expected_spend", near.spend)):
+        np.testing.assert_array_equal(people[name], part)
+    value, risk = people["value"].to_numpy(), people["at_risk"].to_numpy()
+    # nobody is worth less in half a year than in its first two months, nor less likely to order
+    discount = 1.1 ** (-180 / 365)
+    assert (value >= 0.5 * discount * near.spend * (1 - 1e-9)).all()
+    assert (risk <= value * (1 - near.active) * (1 + 1e-9) + 1e-9).all()
+    # all together bring what the forecast says, and after it what the models do
+    whole, soon = (
+        made.value.predict(made.history, first="first_spend", horizon_days=days, intervals=False)["value"].to_numpy()
+        for days in (180, 60)
+    )
+    assert value.sum() <= 0.5 * near.spend.sum() + (whole - soon).sum() <= value.sum() / discount
+    again = made.value.predict(made.history, first="first_spend", near=near)
+    for name in ("value", "value_low", "value_high", "at_risk"):
+        np.testing.assert_array_equal(again[name], people[name])
+    assert made.total.value == pytest.approx(value.sum())
+
+
+@pytest.mark.slow
+def test_value_shorter_than_the_forecast_is_the_models_alone(shop):
+    short = shop.predict("value", "2025-06-01", horizon_days=60, value_days=30)
+    assert short.near is None
+    alone = short.value.predict(short.history, first="first_spend", intervals=False)
+    np.testing.assert_array_equal(short.people["value"], alone["value"])
 
 
 @pytest.mark.slow
@@ -87,6 +120,12 @@ def test_asked_again_nothing_is_learnt_anew(shop, made):
     later = shop.predict("value", "2025-12-01", horizon_days=60, value_days=180, margin=0.5, model=made.model_id)
     assert later.model_id == made.model_id
     assert later.tiers == made.tiers
+    # named, a model forecasts as it was learnt, whatever was bought since
+    learnt = restored(shop.registry.load(shop.registry.get("predict-value", made.model_id))["forecast"])
+    cases = Cases(shop, shop.facts(Purpose.SEGMENTATION), 60)
+    told = learnt.forecast(cases.today("2025-12-01", SILENT).table)
+    np.testing.assert_array_equal(later.people["expected_orders"], told.orders)
+    np.testing.assert_array_equal(later.people["active"], told.active)
 
 
 def test_no_small_group_is_told(made):

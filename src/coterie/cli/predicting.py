@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -12,7 +13,7 @@ from coterie.charts.numbers import MISSING, count, money, quantity, ratio, share
 from coterie.cli.frame import HERE, AsJson, AsOf, Shop, app, open_shop
 from coterie.cli.screen import Screen
 from coterie.cli.segmenting import Picture
-from coterie.errors import UsageError
+from coterie.errors import CoterieError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from coterie.evaluation.intervals import Estimate
     from coterie.workspace.prediction import Prediction
     from coterie.workspace.valuation import Valuation
+
+
+_NOTHING_TOLD = "Nothing can be told of groups here without telling of single people (minimum_group in shop.toml)."
 
 
 class Purpose(StrEnum):
@@ -64,7 +68,12 @@ def predict(
     """Predict what each customer will do: judged in the shop's past beside naive rules, and published."""
     screen = Screen(as_json=as_json)
     _check_list(what, only, out)
+    _check_places(out, report, figures)
+    told: dict[str, object] = {"report": None, "figures": [], "written": None, "unwritten": None}
+    failed: CoterieError | None = None
     with open_shop(shop) as workspace, screen.progress() as progress:
+        if out is not None:
+            workspace.gate.sources(purpose.value)  # a purpose without a lawful basis is refused before the work
         made: Prediction | Valuation
         if what == "value":
             made = workspace.predict(
@@ -73,24 +82,41 @@ def predict(
             )  # fmt: skip
         else:
             made = workspace.predict(what, as_of, horizon_days=horizon, model=model, progress=progress)
-        rows = made.people if only is None else _only(made, only)
-        path = made.report(report) if report is not None else None
-        drawn = made.figures(figures, format=picture.value) if figures is not None else ()
-        written = workspace.write(rows, out, purpose=purpose.value) if out is not None else None
+        try:
+            if report is not None:
+                told["report"] = str(made.report(report))
+            if figures is not None:
+                told["figures"] = [str(one) for one in made.figures(figures, format=picture.value)]
+            if out is not None:
+                rows = made.people if only is None else made.people.filter(_on(made, only))
+                if rows.num_rows:
+                    told["written"] = str(workspace.write(rows, out, purpose=purpose.value))
+                else:
+                    told["unwritten"] = f"Nobody is on the list {only!r}: no file was written."
+        except CoterieError as error:  # what was predicted is told all the same
+            told["unwritten"], failed = error.message, error
     if as_json:
-        told = {"report": str(path) if path else None, "figures": [str(one) for one in drawn]}
-        screen.answer({**made.to_json(), **told, "written": str(written) if written else None})
+        screen.answer({**made.to_json(), **told})
     else:
         if what == "value":
             valuation_tables(screen, cast("Valuation", made))
         else:
             prediction_tables(screen, cast("Prediction", made))
-        if path:
-            screen.say(f"The report: {path}")
-        if drawn:
-            screen.say(f"Figures: {', '.join(one.name for one in drawn)} in {drawn[0].parent}")
-        if written:
-            screen.say(f"Written for {purpose}: {written}")
+        _say_files(screen, told, purpose, failed)
+    if failed is not None:
+        raise failed
+
+
+def _say_files(screen: Screen, told: dict[str, Any], purpose: Purpose, failed: CoterieError | None) -> None:
+    """Say which files there are now."""
+    if told["report"]:
+        screen.say(f"The report: {told['report']}")
+    if drawn := [Path(one) for one in told["figures"]]:
+        screen.say(f"Figures: {', '.join(one.name for one in drawn)} in {drawn[0].parent}")
+    if told["written"]:
+        screen.say(f"Written for {purpose}: {told['written']}")
+    if told["unwritten"] and failed is None:
+        screen.say(told["unwritten"], style="yellow")
 
 
 def _check_list(what: str, name: str | None, out: Path | None) -> None:
@@ -107,20 +133,35 @@ def _check_list(what: str, name: str | None, out: Path | None) -> None:
         raise UsageError("--list: it is not said where to write the list.", hint=f'--list "{name}" --out FILE')
 
 
-def _only(made: Prediction | Valuation, name: str) -> pa.Table:
-    """Return the people of one list of advice."""
+def _check_places(out: Path | None, report: Path | None, figures: Path | None) -> None:
+    """Raise UsageError where a file cannot be written, before anything is learnt."""
+    for option, path in (("--out", out), ("--report", report), ("--figures", figures)):
+        if path is None:
+            continue
+        place, folder = path.expanduser().resolve(), option == "--figures"
+        if place.is_dir() and not folder:
+            raise UsageError(f"{option}: {place} is a folder.", hint=f"name a file in it, such as {path / 'FILE'}.")
+        if place.exists() and not place.is_dir() and folder:
+            raise UsageError(f"{option}: {place} is a file.", hint="name a folder; it is made where there is none.")
+        there = next(one for one in (place, *place.parents) if one.exists())
+        if there != place and not there.is_dir():
+            raise UsageError(f"{option}: {place} cannot be written: {there} is a file.", hint="choose another folder.")
+        if not os.access(there, os.W_OK):
+            raise UsageError(f"{option}: {there} may not be written to.", hint="choose another place.")
+
+
+def _on(made: Prediction | Valuation, name: str) -> pa.ChunkedArray:
+    """Return who is on a list of advice."""
     import pyarrow.compute as pc  # late: other commands do without
 
-    rows = made.people.filter(pc.equal(made.people["advice"], name))
-    if not rows.num_rows:
-        there = ", ".join(sorted(set(made.people["advice"].to_pylist())))
-        raise UsageError(f"--list: nobody is on a list {name!r}.", hint=f"there are: {there}.")
-    return rows
+    return pc.equal(made.people["advice"], name)
 
 
 def valuation_tables(screen: Screen, made: Valuation) -> None:
     """Print tiers, lists and their rules, and how forecasts did in the shop's past."""
-    told, currency = made.to_json(), made.config.currency
+    from coterie.report.worth import veiled  # late: other commands do without
+
+    told, currency, least = made.to_json(), made.config.currency, made.config.minimum_group
 
     def paid(value: float | None) -> str:
         return MISSING if value is None else money(value, currency, compact=True)
@@ -134,7 +175,8 @@ def valuation_tables(screen: Screen, made: Valuation) -> None:
          part(row["value_share"]), paid(row["value_mean"]), paid(row["at_risk"]))
         for row in told["tiers"]
     ]  # fmt: skip
-    screen.table(("tier", "people", year, "of value", "each", "at risk"), tiers)
+    if tiers:
+        screen.table(("tier", "people", year, "of value", "each", "at risk"), tiers)
     lists = [
         (
             row["advice"],
@@ -144,8 +186,12 @@ def valuation_tables(screen: Screen, made: Valuation) -> None:
         )
         for row in told["advice"]
     ]
-    screen.table(("advice", "people", year, "at risk"), lists)
-    screen.table(("first rule that fits", "advice", "when"), [(one.name, one.advice, one.when) for one in made.rules])
+    if tiers:
+        screen.table(("advice", "people", year, "at risk"), lists)
+    else:
+        screen.say(_NOTHING_TOLD, style="yellow")
+    if rules := [(one.name, one.advice, one.when) for one in made.rules]:
+        screen.table(("first rule that fits", "advice", "when"), rules)
     names = {
         "orders_gini": "Gini of orders", "active_auc": "AUC of activity", "orders_bias": "bias of orders",
         "spend_gini": "Gini of spend", "spend_bias": "bias of spend",
@@ -154,10 +200,10 @@ def valuation_tables(screen: Screen, made: Valuation) -> None:
         (row["contender"], *(ratio(row[name][0], places=3) if name in row else MISSING for name in names))
         for row in made.standings()
     ]
-    if rows:
+    if told["backtest"] is not None:  # of enough people
         screen.table((f"forecast {made.horizon_days} days ahead in the past", *names.values()), rows)
-        screen.say(str(made.backtest and made.backtest["protocol"]))
-    screen.lines(list(made.chosen))
+        screen.say(str(told["backtest"]["protocol"]))
+    screen.lines([veiled(words, least) for words in made.chosen])
     for words in told["warnings"]:
         screen.say(f"Beware: {words}", style="yellow")
     screen.say(f"Published by {made.model_id}, as of {made.as_of:%Y-%m-%d %H:%M} UTC.")
@@ -165,13 +211,18 @@ def valuation_tables(screen: Screen, made: Valuation) -> None:
 
 def prediction_tables(screen: Screen, made: Prediction) -> None:
     """Print what is predicted, how well that went in the shop's past, and under which name it is kept."""
-    unit, currency = made.target.unit, made.config.currency
+    from coterie.report.worth import veiled  # late: other commands do without
+
+    unit, currency, least = made.target.unit, made.config.currency, made.config.minimum_group
 
     def told(value: object) -> str:
         return quantity(float(value), unit, currency) if isinstance(value, float) else str(value)
 
     heads = ("class", "people") if made.target.kind == "class" else ("of everybody", made.target.title)
-    screen.table(heads, [(name, told(value)) for name, value in made.summary.items()])
+    if made.summary:
+        screen.table(heads, [(name, told(value)) for name, value in made.summary.items()])
+    else:
+        screen.say(_NOTHING_TOLD, style="yellow")
     if (judged := made.judged) is not None:
         rows = [("learner", _figure(judged.learner)), ("naive rule", _figure(judged.naive))]
         screen.table(("judged by the past", judged.metric), [*rows, ("difference", _figure(judged.gap))])
@@ -190,7 +241,9 @@ def prediction_tables(screen: Screen, made: Prediction) -> None:
     if made.by_rule:
         screen.say("The predictions are those of the naive rule.", style="yellow")
     if made.degraded:
-        screen.say(f"Everybody gets the mean: {made.degraded}", style="yellow")
+        screen.say(f"Everybody gets the mean: {veiled(made.degraded, least)}.", style="yellow")
+    for words in made.warnings:
+        screen.say(f"Beware: {veiled(words, least)}", style="yellow")
     screen.say(f"Published as {made.feature} by {made.model_id}, as of {made.as_of:%Y-%m-%d %H:%M} UTC.")
 
 

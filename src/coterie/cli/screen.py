@@ -11,6 +11,7 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -56,10 +57,11 @@ class Screen:
         for number, column in enumerate(table.columns):
             column.overflow = "fold"  # nothing is cut off: text goes on in the next line, numbers stay whole
             if rows and all(isinstance(row[number], int | float) or _numeric(str(row[number])) for row in rows):
-                column.justify, column.no_wrap = "right", True
+                column.justify, column.min_width = "right", max(len(_shown(row[number])) for row in rows)
         for row in rows:
-            table.add_row(*[escape(f"{cell:,}" if isinstance(cell, int) else _tame(str(cell))) for cell in row])
-        self.out.print(table)
+            table.add_row(*[escape(_shown(cell)) for cell in row])
+        needed = Measurement.get(self.out, self.out.options, table).minimum  # a terminal may be narrower than words are
+        self.out.print(table, width=max(needed, self.out.width))
 
     def error(self, error: CoterieError) -> None:
         """Print an error on stderr: in words, or as the one JSON shape."""
@@ -115,10 +117,14 @@ class Steps:
         self.bars.update(self.tasks[name], completed=done, total=total)
 
 
+def _shown(cell: object) -> str:
+    return f"{cell:,}" if isinstance(cell, int) else _tame(str(cell))
+
+
 def _numeric(text: str) -> bool:
     """Say whether a cell reads as a number, an amount or a share."""
     return text in {"", "–"} or (
-        any(char.isdigit() for char in text) and text.strip("<$€£%−-+.,0123456789kMB \u00a0\u202f") == ""
+        any(char.isdigit() for char in text) and text.strip("<$€£%−-+.,0123456789kMBbn \u00a0\u202f") == ""
     )
 
 

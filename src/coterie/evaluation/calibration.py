@@ -49,7 +49,7 @@ def calibration(
 
     Equal predictions are never parted, so that bins may be larger, and fewer than asked for. Where nothing happened to
     anybody in a bin, no resample can tell how much might have: its interval ends at 3 / people times the mean of what
-    is above 0 (the rule of three; at 95 %).
+    is above 0 (the rule of three; at 95 %). So too, upside down, where what happens once or not at all happened to all.
 
     Parameters
     ----------
@@ -76,6 +76,8 @@ def calibration(
     """
     if bins < 1:
         raise ParameterError.of("calibration", "bins", bins, "a whole number of at least 1")
+    if not 0 < level < 1:
+        raise ParameterError.of("calibration", "level", level, "between 0 and 1")
     pairs = [paired(outcome, prediction, "prediction") for outcome, prediction, _ in cases]
     if not pairs:
         raise TooFewPeopleError.of("Calibration", 1, 0)
@@ -95,13 +97,16 @@ def calibration(
     with np.errstate(divide="ignore", invalid="ignore"):
         repeats = sums[:, count:] / sums[:, :count]
     above = np.concatenate([y[y > 0] for y, _ in pairs])
-    most = -math.log(1 - level) * float(above.mean()) if len(above) else 0.0
+    three, usual = -math.log(1 - level), float(above.mean()) if len(above) else 0.0
+    once = all(np.isin(y, (0.0, 1.0)).all() for y, _ in pairs)
     found = []
     for one, size in enumerate(people):
         value = float(happened[one] / size)
         reach = interval(value, repeats[:, one], level=level)
         if value == reach.low == reach.high == 0:
-            reach = Estimate(0.0, 0.0, most / float(size))
+            reach = Estimate(0.0, 0.0, min(three / float(size), 1.0 if once else math.inf) * usual)
+        elif value == reach.low == reach.high == 1 and once:
+            reach = Estimate(1.0, max(1 - three / float(size), 0.0), 1.0)
         found.append(Bin(int(size), float(told[one] / size), reach))
     return tuple(found)
 

@@ -310,7 +310,7 @@ def numbers(frame: nw.DataFrame[Any], name: str) -> Floats:
     if column.dtype.is_integer():  # not by narwhals: in Arrow that refuses numbers which a float rounds
         values = pc.cast(column.to_arrow(), pa.float64(), safe=False)
         return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
-    return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    return np.asarray((column if column.dtype == nw.Float64 else column.cast(nw.Float64)).to_numpy(), dtype=np.float64)
 
 
 def texts(frame: nw.DataFrame[Any], name: str) -> nw.Series[Any]:

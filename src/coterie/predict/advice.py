@@ -12,24 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from coterie.charts import numbers as written
-from coterie.errors import (
-    DataError,
-    EmptyShopError,
-    IntegrityError,
-    MissingColumnError,
-    NotFittedError,
-    ParameterError,
-)
-from coterie.features import encodings
-from coterie.features.frames import opened
+from coterie.errors import IntegrityError, NotFittedError, ParameterError
+from coterie.predict.prospects import Prospects
 from coterie.predict.tiers import Tiers
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 ADVICE = ("retain", "upsell", "win back", "leave", "too early to say")
-NEEDED = ("value", "active", "lateness", "frequency", "days_since")
-TREND = ("orders_90d", "orders_365d", "T")
-_OWNER = "The table of people to advise on"
 
 
 @dataclass(frozen=True)
@@ -123,7 +112,7 @@ class Adviser:
                 raise ParameterError.of("Adviser", name, got, "between 0 and 1")
         if self.worth is not None and not (np.isfinite(self.worth) and self.worth >= 0):
             raise ParameterError.of("Adviser", "worth", self.worth, "an amount of at least 0, or None")
-        people = _People.of(frame)
+        people = Prospects.of(frame)
         if self.worth is None:
             order = np.argsort(-people.potential, kind="stable")
             made = np.cumsum(np.maximum(people.value[order], 0))
@@ -184,7 +173,7 @@ class Adviser:
             There is nobody.
         """
         self._fitted()
-        people = _People.of(frame)
+        people = Prospects.of(frame)
         fits = self._fits(people)
         rules = self.rules()
         rule = np.argmax(fits, axis=0).astype(np.int64)  # the first that fits
@@ -225,7 +214,7 @@ class Adviser:
             raise IntegrityError("This is no stored Adviser.", hint="fit it anew.") from error
         return adviser
 
-    def _fits(self, people: _People) -> npt.NDArray[np.bool_]:
+    def _fits(self, people: Prospects) -> npt.NDArray[np.bool_]:
         """Return which rules fit whom, of shape (rules, people), in the order of ``rules``."""
         everybody, late = np.ones(len(people.value), dtype=bool), people.lateness >= self.late
         doubtful, (few, many) = people.active < self.unlikely, people.tails(self.season_)
@@ -244,7 +233,7 @@ class Adviser:
             ]
         )
 
-    def _reasons(self, people: _People, rule: Ints, tiers: Tiers | None) -> pa.Array:
+    def _reasons(self, people: Prospects, rule: Ints, tiers: Tiers | None) -> pa.Array:
         """Return a sentence a person; only the rows of a rule are written by it."""
         since, late = _each(people.days_since, written.days), _each(np.round(people.lateness, 3), _most)
         value, potential = _each(_coarse(people.value), self._money), _each(_coarse(people.potential), self._money)
@@ -288,77 +277,6 @@ class Adviser:
     def _fitted(self) -> None:
         if not hasattr(self, "worth_"):
             raise NotFittedError.of(self)
-
-
-@dataclass(frozen=True)
-class _People:
-    """The columns of a table of people, checked: each of shape (people,)."""
-
-    person: Any
-    value: Floats
-    active: Floats
-    lateness: Floats
-    frequency: Floats
-    days_since: Floats
-    orders_90d: Floats
-    orders_365d: Floats
-    T: Floats
-
-    @classmethod
-    def of(cls, frame: Any) -> _People:
-        data = opened(frame)
-        if lost := [name for name in NEEDED if name not in data.columns]:
-            raise MissingColumnError.of(_OWNER, lost, data.columns)
-        if not len(data):
-            raise EmptyShopError("There is nobody to advise on.", hint="give one row a person.")
-        known = {name: encodings.numbers(data, name) for name in NEEDED}
-        for name, values in known.items():
-            allowed = np.isfinite(values) & ((values >= 0) | (name == "value"))
-            if name in ("active", "lateness"):
-                allowed &= values <= 1
-            if lost_rows := int((~allowed).sum()):
-                what = "probabilities" if name in ("active", "lateness") else "known numbers, not below 0"
-                raise DataError(
-                    f"{_OWNER}: column {name!r} holds something else than {what} in {lost_rows:,} rows.",
-                    hint="leave these people out, or score them first.",
-                )
-        trended = all(name in data.columns for name in TREND)
-        unknown = np.full(len(data), np.nan)
-        trend = [encodings.numbers(data, name) if trended else unknown for name in TREND]
-        person = data.get_column("person").to_arrow() if "person" in data.columns else None
-        return cls(person, *(known[name] for name in NEEDED), *trend)
-
-    @property
-    def potential(self) -> Floats:
-        """What a person is worth if they order at all; 0 of those who surely do not."""
-        return np.divide(self.value, self.active, out=np.zeros(len(self.value)), where=self.active > 1e-9)
-
-    @property
-    def even(self) -> Floats:
-        """The share of a year's orders that falls into its last 90 days at an even pace; 0 where no trend is seen."""
-        # who came first less than 120 days ago has no pace of old to compare with
-        return np.where(self.T >= 120, 90 / np.clip(self.T, 120.0, 365.0), 0.0)
-
-    @property
-    def recent(self) -> Floats:
-        """The orders of 90 days of those with a trend."""
-        return np.where(self.even > 0, np.nan_to_num(self.orders_90d), 0.0)
-
-    @property
-    def recent_of(self) -> Floats:
-        """The orders that might have fallen into the last 90 days: not the first one, if it is what began the year."""
-        counted = np.nan_to_num(self.orders_365d) - (self.T <= 365)
-        return np.where(self.even > 0, np.maximum(counted, self.recent), 0.0)
-
-    def tails(self, season: float) -> tuple[Floats, Floats]:
-        """Return the chance of so few, and of so many, orders in 90 days at the usual pace; 1 where none is known."""
-        from scipy.special import betainc
-
-        recent, older = self.recent, self.recent_of - self.recent
-        chance = np.clip(self.even * season, 0.0, 1.0)
-        few = np.where(older > 0, betainc(np.maximum(older, 1.0), recent + 1, 1 - chance), 1.0)  # of a binomial
-        many = np.where((recent > 0) & (self.even > 0), betainc(np.maximum(recent, 1.0), older + 1, chance), 1.0)
-        return few, many
 
 
 def _each(values: Floats, words: Any) -> pa.Array:

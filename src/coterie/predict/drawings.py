@@ -33,7 +33,8 @@ def standing(judged: Backtest, outcome: str, metric: str, currency: str = "USD")
     scores = [one for name in judged.contenders if (one := judged.score(name, outcome, metric)) is not None]
     if not scores:
         return None
-    scores.sort(key=lambda one: -(told.better or -1) * abs(one.estimate.value))
+    # the nearer a signed figure is to 0 the better; of a Gini, -.5 is no tie of .5 but the order upside down
+    scores.sort(key=lambda one: -told.better * one.estimate.value if told.better else abs(one.estimate.value))
     words = _words(outcome if told.money else "", currency, told.places)
     mark = {"gini": (0.0, "chance"), "auc": (0.5, "coin toss"), "bias": (0.0, "right")}.get(metric)
     rows = [
@@ -265,7 +266,7 @@ def _months(start: datetime | None, days: float, width: float) -> list[tuple[flo
     """Return the first days of months among the days after a start, in words."""
     if start is None:
         return []
-    firsts, first = [], datetime(start.year, start.month, 1)
+    firsts, first = [], start.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     while (first - start).days <= days:
         firsts.append(first)
         first = (first + timedelta(days=32)).replace(day=1)

@@ -61,7 +61,10 @@ def of_model(model: PurchaseModel) -> str | None:
     return notebook(
         f"{type(model).__name__} of {numbers.count(model.people_)} people",
         figures,
-        notes=(f"Log-likelihood {model.log_likelihood_:,.1f}, {model.iterations_} Newton steps.",),
+        notes=[
+            f"Log-likelihood {model.log_likelihood_:,.1f}, {model.iterations_} Newton steps.",
+            *filter(None, [model.warning_]),
+        ],
         head=("Parameter", "Value", "Standard error"),
         rows=[
             (name, _number(value), _number(model.standard_errors_[name])) for name, value in model.parameters_.items()
@@ -78,7 +81,7 @@ def of_spend(model: GammaGamma) -> str | None:
         return None
     return notebook(
         f"GammaGamma of {numbers.count(model.people_)} people",
-        notes=[model.caution_] if model.caution_ else [],
+        notes=[*filter(None, [model.warning_, model.caution_])],
         head=("Parameter", "Value", "Standard error"),
         rows=[
             (name, _number(value), _number(model.standard_errors_[name])) for name, value in model.parameters_.items()

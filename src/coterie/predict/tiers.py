@@ -32,7 +32,8 @@ class Tiers:
     names
         One a tier, the most valuable first.
     begins
-        The least value in each tier but the last, in minor units, falling; infinite where a tier is empty.
+        The least value in each tier but the last, in minor units, none above the one before; that of the tier before
+        where all who would be in a tier are worth the same as somebody in it, infinite where nobody is worth anything.
     """
 
     names: tuple[str, ...]
@@ -89,7 +90,7 @@ class Tiers:
         worth = falling[falling > 0]
         if by == "people":
             # a product such as .07 x 100 is a hair above 7: that is no eighth person
-            last = [int(np.ceil(round(cut * len(falling), 9))) - 1 for cut in shares]
+            last = [max(int(np.ceil(round(cut * len(falling), 9))), 1) - 1 for cut in shares]
         else:
             whole = np.cumsum(worth)
             last = [int(np.searchsorted(whole, cut * whole[-1])) if len(worth) else 0 for cut in shares]
@@ -135,7 +136,7 @@ class Tiers:
         try:
             begins = tuple(float("inf") if one is None else float(one) for one in body["begins"])
             names = tuple(str(one) for one in body["names"])
-            sound = body["kind"] == "Tiers" and body["version"] == 1 and len(names) == len(begins) + 1
+            sound = body["kind"] == "Tiers" and body["version"] == 1 and 1 <= len(begins) == len(names) - 1
         except (KeyError, TypeError, ValueError):
             sound = False
         if not sound or not all(high >= low > 0 for high, low in zip(begins, (*begins[1:], begins[-1]), strict=True)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -56,6 +57,8 @@ class TargetReport:
         Why everybody gets the mean; None where they do not.
     moments
         What was learnt from (naive UTC).
+    warnings
+        What to beware of, in words.
     command
         The command line that made this, without an output.
     refused
@@ -75,6 +78,7 @@ class TargetReport:
     by_rule: bool = False
     degraded: str | None = None
     moments: tuple[datetime, ...] = ()
+    warnings: tuple[str, ...] = ()
     command: str = "coterie predict"
     refused: str | None = None
     minimum_group: int = 50
@@ -125,6 +129,7 @@ def render_target(report: TargetReport) -> str:
         size=lambda effect: moves(effect, report.target.unit, report.currency).removeprefix("adds "),
         off=_off(judged),
         degraded=veiled(report.degraded or "", report.minimum_group),
+        veiled=partial(veiled, minimum=report.minimum_group),
     )
 
 

@@ -25,6 +25,7 @@ Ints = npt.NDArray[np.int64]
 WAITS = (7.0, 14.0, 30.0, 60.0, 90.0, 180.0)
 """Days that end the spans in which next orders are counted."""
 _COUNT, _WHO = r"(\d[\d,]*)", r"(people|persons?|customers?)"
+_MANY = {"person": "people", "persons": "people", "customer": "customers"}
 _GRID = 20  # points of the curve of concentration at most
 
 
@@ -263,6 +264,8 @@ def veiled(words: str, minimum: int) -> str:
 
     >>> veiled("12 of 2,357 people bought again", 50), veiled("2,340 of 2,357 people bought again", 50)
     ('<50 of 2,357 people bought again', 'nearly all of 2,357 people bought again')
+    >>> veiled("there is no more than 1 person", 50), veiled("at least 10 people are needed, and there is 1", 50)
+    ('there are no more than <50 people', 'at least 10 people are needed, and there are <50')
     """
 
     def number(digits: str) -> int:
@@ -274,15 +277,16 @@ def veiled(words: str, minimum: int) -> str:
         return f"{told} of {f'<{minimum}' if whole < minimum else found[2]} {found[3]}"
 
     def alone(found: re.Match[str]) -> str:
-        return f"<{minimum} {found[2]}" if number(found[1]) < minimum else found[0]
+        return f"<{minimum} {_MANY.get(found[2], found[2])}" if number(found[1]) < minimum else found[0]
 
     words = re.sub(rf"{_COUNT} of {_COUNT} {_WHO}", part, words)
     words = re.sub(rf"(?<!of )(?<!at least )(?<![<\d,.]){_COUNT} {_WHO}", alone, words)
-    return re.sub(
+    words = re.sub(
         rf"there (is|are) {_COUNT}\b",
-        lambda found: f"there {found[1]} <{minimum}" if number(found[2]) < minimum else found[0],
+        lambda found: f"there are <{minimum}" if number(found[2]) < minimum else found[0],
         words,
     )
+    return re.sub(rf"there is no more than <{minimum}\b", f"there are no more than <{minimum}", words)
 
 
 def _joined(

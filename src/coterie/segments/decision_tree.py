@@ -292,7 +292,7 @@ def roundest(low: float, high: float) -> float:
     for power in range(min(start, 307), max(start - 18, -300), -1):
         first, last = math.ceil(low / 10.0**power), math.ceil(high / 10.0**power) - 1
         if first <= last:
-            nearest = min(max(round((low + high) / 2 / 10.0**power), first), last)
+            nearest = min(max(round((low / 2 + high / 2) / 10.0**power), first), last)
             found = float(f"{nearest}e{power}")
             if low <= found < high:
                 return found

@@ -244,7 +244,9 @@ class Building(Defining):
             leaving = self.gate.release(table, target.name, purpose_of(purpose), members=members, group=group).rows
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(leaving, target)
+            half = target.with_name(f".{target.name}.new")  # broken off, no half of a list is taken for a whole one
+            pq.write_table(leaving, half)
+            half.replace(target)
         except OSError as error:
             raise StoreError(f"Cannot write {target}: {error.strerror or error}.") from error
         self._note("write", target)

@@ -116,11 +116,14 @@ class Cases:
         What happened in the horizon of each is known by the moment of the table; before the earliest, the shop had
         been selling for a horizon, or, where there is only one, for half of it.
         """
-        moment = _moment(now)
-        last = self._decided(moment)
-        age = float(pc.max(now["T"]).as_py()) - (moment - last).days
+        last, age = self._decided(_moment(now)), self.age(now)
         count = max(int(age // self.horizon_days) - 1, int(age >= self.horizon_days * 1.5))
         return [last - timedelta(days=self.horizon_days * step) for step in range(1, count + 1)]
+
+    def age(self, now: pa.Table) -> int:
+        """Return for how many days of a table's past the shop had been selling, as far as its data tell."""
+        moment = _moment(now)
+        return int(pc.max(now["T"]).as_py()) - (moment - self._decided(moment)).days
 
     def _decided(self, moment: datetime) -> datetime:
         """Return the latest time of that time of day, at most the moment, up to which the shop's data tell what was."""

@@ -92,6 +92,11 @@ class Facts:
         )
         if found.num_rows == 0:
             self.check_orders()
+            if self.refused and not len(self.permitted):
+                raise EmptyShopError(
+                    f"Of nobody may the data be used for {self.purpose}: {'; '.join(sorted(self.refused))}.",
+                    hint="what people themselves choose counts; ingest their choices when they change.",
+                )
             raise EmptyShopError(
                 f"Nobody had bought anything by {max(moments):%Y-%m-%d %H:%M} UTC who may be processed.",
                 hint="ingest orders first, or choose a later as_of; `coterie check` shows what is there.",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from coterie.errors import EmptyShopError
 from coterie.schema import KEY, TIME, Kind
 from coterie.store import sql
+from coterie.store.offsets import offsets
 from coterie.store.sql import DAY, column, render
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ TITLES = {
     "last_gap": ("Days between the last two purchases", "days"),
 }
 """Columns in words, and their units."""
+_FIRST = date(1970, 1, 1)
+_STEPS = 2**50  # of a logarithm: whole numbers add up to the same in whatever order
 
 
 def histories(seen: Facts, moments: Sequence[datetime], *, timezone: str, people: pa.Array | None = None) -> pa.Table:
@@ -63,7 +67,7 @@ def histories(seen: Facts, moments: Sequence[datetime], *, timezone: str, people
     """
     found = _asked(
         seen, moments, timezone, people,
-        """
+        f"""
         , gaps AS (
           SELECT *, day - LAG(day) OVER (PARTITION BY person, as_of ORDER BY day) AS gap FROM days
         )
@@ -72,7 +76,7 @@ def histories(seen: Facts, moments: Sequence[datetime], *, timezone: str, people
                (MAX(day) - MIN(day))::DOUBLE AS recency,
                (ANY_VALUE(today) - MIN(day))::DOUBLE AS "T",
                AVG(amount) FILTER (WHERE gap IS NOT NULL) AS spend_per_order,
-               COALESCE(SUM(LN(gap)), 0.0) AS log_gaps,
+               COALESCE(SUM((LN(gap) * {_STEPS})::BIGINT)::DOUBLE / {_STEPS}, 0.0) AS log_gaps,
                ARG_MIN(amount, day) AS first_spend,
                MEDIAN(gap)::DOUBLE AS typical_gap,
                ARG_MAX(gap, day)::DOUBLE AS last_gap
@@ -117,13 +121,18 @@ def days_of(seen: Facts, moment: datetime, *, timezone: str) -> pa.Table:
 
 def _asked(seen: Facts, moments: Sequence[datetime], timezone: str, people: pa.Array | None, question: str) -> pa.Table:
     """Ask of ``days``: a row for each person, moment and day with an order, with what was paid on it."""
-    today = [int(_day(seen, moment, timezone)) for moment in moments]
+    zone = ZoneInfo(timezone)
+    today = [(moment.replace(tzinfo=UTC).astimezone(zone).date() - _FIRST).days for moment in moments]
     known = pa.table({"as_of": pa.array(moments, TIME), "today": pa.array(today, pa.int64())})
-    clock = sql.local(column("occurred"), timezone, max(moments))
-    day = render(sql.floor_divide(clock, DAY))
+    ahead = [(1_000_000 * since, shift) for since, shift in offsets(timezone, max(moments).year)]
+    since, shift = zip(*ahead, strict=True) if ahead else ((), ())
+    clock = pa.table({"since": pa.array(since, TIME), "shift": pa.array(shift, pa.int64())})
+    asked = render(sql.local(column("occurred"), timezone))  # of times whose offsets are not among those
+    day = render(sql.floor_divide(column("clock"), DAY))
     with (
         seen.warehouse.temporary("permitted", pa.table({"person": seen.permitted if people is None else people})),
         seen.warehouse.temporary("moments", known),
+        seen.warehouse.temporary("offsets", clock),
     ):
         return seen.warehouse.query(
             f"""
@@ -137,16 +146,13 @@ def _asked(seen: Facts, moments: Sequence[datetime], timezone: str, people: pa.A
               JOIN permitted ON permitted.person = who.person
               WHERE line.kind = '{Kind.ORDER_COMPLETED}'
               GROUP BY who.person, moment.as_of, moment.today, line.subject, line.source, line.order_id
+            ), told AS (
+              SELECT person, as_of, today, amount,
+                     CASE WHEN shift IS NULL THEN {asked} ELSE EPOCH_US(occurred) + shift * {sql.SECOND} END AS clock
+              FROM orders ASOF LEFT JOIN offsets ON occurred >= since
             ), days AS (
               SELECT person, as_of, today, {day} AS day, SUM(amount) AS amount
-              FROM orders GROUP BY ALL
+              FROM told GROUP BY ALL
             ) {question}
             """
         )
-
-
-def _day(seen: Facts, moment: datetime, timezone: str) -> int:
-    """Return the day of a moment by the shop's clock, in days since 1970."""
-    clock = sql.floor_divide(sql.local(sql.moment(moment), timezone, moment), DAY)
-    found: int = seen.warehouse.query(f"SELECT {render(clock)} AS day").column(0)[0].as_py()
-    return found

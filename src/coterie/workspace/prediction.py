@@ -15,14 +15,17 @@ from markupsafe import escape
 
 from coterie.config import Config
 from coterie.govern.privacy import shown, small
+from coterie.predict.propensity.choice import ChoiceLearner
 from coterie.predict.propensity.judgement import Judgement
 from coterie.predict.propensity.learner import Learner
-from coterie.predict.propensity.reasons import importances
+from coterie.predict.propensity.reasons import Importance, importances
 from coterie.predict.propensity.targets import Target
 from coterie.report.forecasts import bins_told
 from coterie.report.pictures import Format, write_all
 from coterie.report.targets import TargetReport, render_target, target_figures
+from coterie.report.worth import veiled
 from coterie.schema import utc_now
+from coterie.segments.suppression import dominated
 from coterie.workspace.histories import TITLES
 from coterie.workspace.results import FeatureTable, local_day, write_whole
 
@@ -45,7 +48,8 @@ class Prediction:
         The moment whose past they are made from, naive UTC.
     people
         ``person`` and ``prediction``: a probability, an expected number, minor units, or a text; ``reason_1`` … say in
-        words what moves it most.
+        words what moves it most. Of a text also its ``chance``, the next likeliest (``choice_2``, ``chance_2`` …), and
+        a reason for each.
     learner
         The learner.
     judgement
@@ -57,6 +61,8 @@ class Prediction:
         Why everybody gets the mean; None where they do not.
     moments
         What it learnt from, naive UTC.
+    warnings
+        What to beware of, in words.
     built
         The features of the people.
     reused
@@ -71,11 +77,12 @@ class Prediction:
     feature: str
     as_of: datetime
     people: pa.Table
-    learner: Learner = field(repr=False)
+    learner: Learner | ChoiceLearner = field(repr=False)
     judgement: Judgement | None
     by_rule: bool
     degraded: str | None
     moments: tuple[datetime, ...]
+    warnings: tuple[str, ...]
     built: FeatureTable = field(repr=False)
     reused: bool
     note: Callable[[str, Path], None] = field(repr=False, compare=False)
@@ -89,9 +96,9 @@ class Prediction:
             hidden = small([row["counts"] for row in counts], least)  # nor what follows from the total
             told = zip(counts, hidden, strict=True)
             return {str(row["values"]): row["counts"] for row, hide in told if not hide}
-        if len(values) < least:
-            return {}
         told = values.to_numpy()
+        if len(told) < least or dominated(told):
+            return {}
         cuts = np.quantile(told, [0.1, 0.25, 0.5, 0.75, 0.9])
         named = zip(("p10", "p25", "median", "p75", "p90"), cuts.tolist(), strict=True)
         return {"mean": float(told.mean()), **dict(named)}
@@ -118,7 +125,6 @@ class Prediction:
         told = self.people["prediction"]
         least = self.config.minimum_group
         refused = "; ".join(f"{shown(count, least)} people: {why}" for why, count in self.built.refused.items())
-        titles = TITLES | {one.name: (one.title, one.unit) for one in self.built.features}
         days = "" if self.target.days == 90 else f" --horizon {self.target.days}"
         named = f'"{self.target.name}"' if " " in self.target.name else self.target.name
         return TargetReport(
@@ -129,10 +135,11 @@ class Prediction:
             target=self.target,
             predictions=np.array(told.to_pylist(), dtype=object) if self.target.kind == "class" else told.to_numpy(),
             judgement=self.judgement,
-            reasons=importances(self.learner, self.built.table, titles=titles, currency=self.config.currency),
+            reasons=self._importances(),
             by_rule=self.by_rule,
             degraded=self.degraded,
             moments=self.moments,
+            warnings=self.warnings,
             command=f"coterie predict {named} --as-of {local_day(self.as_of, self.config.timezone)}{days}",
             refused=refused or None,
             minimum_group=least,
@@ -142,6 +149,12 @@ class Prediction:
                 "coterie": __version__,
             },
         )  # fmt: skip
+
+    def _importances(self) -> tuple[Importance, ...]:
+        if isinstance(self.learner, ChoiceLearner):
+            return self.learner.importances(self.built.table)
+        titles = TITLES | {one.name: (one.title, one.unit) for one in self.built.features}
+        return importances(self.learner, self.built.table, titles=titles, currency=self.config.currency)
 
     def _noted(self, verb: str, path: Path) -> Path:
         self.note(verb, path)
@@ -163,14 +176,17 @@ class Prediction:
             "predictions": self.summary,
             "judgement": None if self.judged is None else {**asdict(self.judged), "words": self.judged.words},
             "by_rule": self.by_rule,
-            "degraded": self.degraded,
+            "degraded": self.degraded and veiled(self.degraded, self.config.minimum_group),
+            "warnings": [veiled(words, self.config.minimum_group) for words in self.warnings],
             "learnt_from": [moment.isoformat() + "Z" for moment in self.moments],
             "reused": self.reused,
         }
 
     def __repr__(self) -> str:
         lines = [f"{self.target.title} of {self.people.num_rows:,} people as of {self.as_of:%Y-%m-%d %H:%M} UTC"]
-        return "\n".join([*lines, *([self.judgement.words] if self.judgement else []), *filter(None, [self.degraded])])
+        lines += [self.judgement.words] if self.judgement else []
+        lines += [f"Everybody gets the mean: {self.degraded}."] if self.degraded else []
+        return "\n".join([*lines, *self.warnings])
 
     def _repr_html_(self) -> str:
         """Show the report inside a notebook."""

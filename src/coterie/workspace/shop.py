@@ -285,8 +285,8 @@ class Workspace(Answering):
         EmptyShopError, DataError, ParameterError, GateRefusedError
             When there is nobody, too little history, no such model or a wrong parameter, or the gate says no.
         """
-        if isinstance(horizon_days, bool) or not isinstance(horizon_days, int) or horizon_days < 1:
-            raise ParameterError.of("predict", "horizon_days", horizon_days, "a whole number of at least 1")
+        if isinstance(horizon_days, bool) or not isinstance(horizon_days, int) or not 1 <= horizon_days <= 36_525:
+            raise ParameterError.of("predict", "horizon_days", horizon_days, "a whole number from 1 to 36525")
         asked: dict[str, object] = {"what": what, "as_of": as_of, "horizon_days": horizon_days, "model": model}
         if what == "value":
             asked |= {"value_days": value_days, "margin": margin, "discount_rate": discount_rate}

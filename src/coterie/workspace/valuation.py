@@ -21,6 +21,7 @@ from coterie.evaluation.intervals import Estimate
 from coterie.govern.privacy import shown
 from coterie.predict.advice import ADVICE, Adviser, Rule
 from coterie.predict.contest.standings import Backtest
+from coterie.predict.lifetime.near_term import NearTerm
 from coterie.predict.lifetime.portrait import Tracking, follow
 from coterie.predict.lifetime.value import CustomerValue
 from coterie.predict.tiers import Tiers
@@ -55,7 +56,7 @@ class Terms:
     def __post_init__(self) -> None:
         """Refuse terms that mean nothing, before anything is learnt."""
         for name, got, allowed, sound in (
-            ("value_days", self.days, "a number of days above 0", self.days > 0),
+            ("value_days", self.days, "a number of days above 0 and at most 36525", 0 < self.days <= 36_525),
             ("margin", self.margin, "a number above 0", self.margin > 0),
             ("discount_rate", self.discount_rate, "a number of at least 0", self.discount_rate >= 0),
         ):
@@ -85,6 +86,9 @@ class Valuation:
         in days; ``tier``, ``advice`` and its ``reason``. Money in minor units.
     value
         The models of orders and spend; None where there were too few customers for any.
+    near
+        The forecast as the first days of value, which ``value.predict(history, near=…)`` and ``next_order`` take; None
+        where value is the models' alone: the horizon is longer than that of value, or the forecast is a mere rule's.
     tiers, adviser
         Where tiers begin, and by which rules advice is given.
     forecast
@@ -113,6 +117,7 @@ class Valuation:
     terms: Terms
     people: pa.Table
     value: CustomerValue | None = field(repr=False)
+    near: NearTerm | None = field(repr=False)
     tiers: Tiers
     adviser: Adviser | None = field(repr=False)
     forecast: str
@@ -159,7 +164,7 @@ class Valuation:
         if self.value is None:
             return None
         try:
-            return self.value.total(self.history, first="first_spend")
+            return self.value.total(self.history, first="first_spend", near=self.near)
         except DataError:  # a likelihood so flat that nobody knows how wide it is
             return None
 
@@ -273,7 +278,7 @@ class Valuation:
             **{name: pc.sum(self.people[name]).as_py() if known else None for name in sums},
             "models": None if self.value is None else self.value.to_json(),
             "forecast": self.forecast,
-            "chosen": list(self.chosen),
+            "chosen": [veiled(words, least) for words in self.chosen],
             "tiers": [_row("tier", row) for row in tiers(people, self.tiers.names, least)],
             "advice": [_row("advice", row) for row in lists(people, least)],
             "rules": [{"name": one.name, "advice": one.advice, "when": one.when} for one in self.rules],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from coterie.errors import DataError, NoVariationError, ParameterError
 from coterie.features import published
+from coterie.ops.registry import Model
 from coterie.predict.advice import Adviser
 from coterie.predict.contest.backtest import backtest
 from coterie.predict.contest.contender import Case, Contender, Forecast
@@ -25,9 +26,12 @@ from coterie.predict.contest.levelled import Levelled
 from coterie.predict.contest.naive import Rate, naive_rules
 from coterie.predict.contest.preference import preferred
 from coterie.predict.contest.probabilistic import Probabilistic
+from coterie.predict.contest.stored import restored, stored
 from coterie.predict.lifetime.bg_nbd import BGNBD, MBGNBD
 from coterie.predict.lifetime.cnbd import MBGCNBD
 from coterie.predict.lifetime.gamma_gamma import GammaGamma
+from coterie.predict.lifetime.kinds import purchase_model
+from coterie.predict.lifetime.near_term import NearTerm
 from coterie.predict.lifetime.next_order import lateness, next_order
 from coterie.predict.lifetime.pareto_nbd import ParetoNBD
 from coterie.predict.lifetime.purchasing import PurchaseModel
@@ -45,7 +49,7 @@ if TYPE_CHECKING:
     from coterie.workspace.shop import Workspace
 
 NAME = "predict-value"
-FORMAT = 1  # of what is kept of a valuation: raised with its layout, so that older ones are made anew
+FORMAT = 2  # of what is kept of a valuation: raised with its layout, so that older ones are made anew
 MODELS: Mapping[str, type[PurchaseModel]] = {
     "Pareto/NBD": ParetoNBD, "BG/NBD": BGNBD, "MBG/NBD": MBGNBD, "MBG/CNBD-k": MBGCNBD,
 }  # fmt: skip
@@ -73,6 +77,9 @@ class Models:
     """What is kept of a valuation: models and thresholds, no people."""
 
     value: CustomerValue | None
+    orders: PurchaseModel | None
+    """Where nobody paid anything, so that nobody can be valued: when the next order comes."""
+    forecast: Contender
     tiers: Tiers
     adviser: Adviser | None
 
@@ -80,6 +87,8 @@ class Models:
         """Return them as plain JSON values."""
         return {
             "value": self.value and self.value.to_json(),
+            "orders": self.orders and self.orders.to_json(),
+            "forecast": stored(self.forecast),
             "tiers": self.tiers.to_json(),
             "adviser": self.adviser and self.adviser.to_json(),
         }
@@ -87,10 +96,10 @@ class Models:
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Models:
         """Return what ``to_json`` wrote."""
-        value, adviser = body["value"], body["adviser"]
+        value, orders, adviser = body["value"], body["orders"], body["adviser"]
         return cls(
-            value and CustomerValue.from_json(value), Tiers.from_json(body["tiers"]),
-            adviser and Adviser.from_json(adviser),
+            value and CustomerValue.from_json(value), orders and purchase_model(orders), restored(body["forecast"]),
+            Tiers.from_json(body["tiers"]), adviser and Adviser.from_json(adviser),
         )  # fmt: skip
 
 
@@ -101,15 +110,16 @@ def predict_value(
     """Carry out :meth:`Workspace.predict` for value."""
     seen = shop.facts(Purpose.SEGMENTATION)
     cases = Cases(shop, seen, horizon_days)
-    built = cases.today(as_of, progress)
     asked = {"horizon_days": horizon_days, **asdict(terms)}
+    found = _given(shop, model, asked) if model else None
+    built = cases.today(as_of, progress)
     inputs = _fingerprint(built, asked)
-    found = shop.registry.get(NAME, model) if model else shop.registry.latest(NAME, inputs=inputs)
+    found = found or shop.registry.latest(NAME, inputs=inputs)
     people = _People(cases, built, terms, progress)
     if found is None:
         figures = people.judged()
         models = people.learnt(figures)
-        table = people.told(models, figures)
+        table, near = people.told(models)
         found = shop.registry.register(
             NAME, "CustomerValue", {**models.to_json(), "asked": asked}, inputs=inputs, as_of=built.as_of,
             figures=msgspec.to_builtins(figures),
@@ -117,9 +127,8 @@ def predict_value(
         reused = False
     else:
         figures, content = msgspec.convert(dict(found.figures), Figures), shop.registry.load(found)
-        _check_same(found.model_id, content["asked"], asked)
         models = Models.from_json(content)
-        table, reused = people.told(models, figures), True
+        (table, near), reused = people.told(models), True
     for feature, column in _published(horizon_days, terms).items():
         kind = "label" if pa.types.is_string(table[column].type) else "number"
         published.publish(
@@ -128,8 +137,8 @@ def predict_value(
         )  # fmt: skip
     return Valuation(
         config=shop.config, model_id=found.model_id, as_of=built.as_of, horizon_days=horizon_days, terms=terms,
-        people=table, value=models.value, tiers=models.tiers, adviser=models.adviser, forecast=figures.forecast,
-        chosen=figures.chosen, backtest=figures.backtest, built=built, reused=reused,
+        people=table, value=models.value, near=near, tiers=models.tiers, adviser=models.adviser,
+        forecast=figures.forecast, chosen=figures.chosen, backtest=figures.backtest, built=built, reused=reused,
         warnings=(*cases.silence(built.as_of), *figures.warnings),
         days=lambda: days_of(seen, built.as_of, timezone=shop.config.timezone), note=shop._note,
     )  # fmt: skip
@@ -183,38 +192,45 @@ class _People:
         amounts = [name for name in found.contenders if found.mean(name, "orders", "mae", found.origins) is not None]
         forecast, first = preferred(found, USUAL, amounts)
         model, second = preferred(found, MODEL, MODELS, outcome="orders", metric="rmse")
-        words = (f"Forecasts are by {forecast}. {first}", f"Value is by {model}. {second}")
-        return Figures(forecast, model, words, found.to_json(), _first(found.notes))
+        joined = self.cases.horizon_days <= self.terms.days
+        of_value = f"begins with them and ends halfway between their pace and {model}" if joined else f"is by {model}"
+        words = (f"Forecasts are by {forecast}. {first}", f"Value {of_value}. {second}")
+        of_origins = tuple(one for one in found.notes if not one.startswith(tuple(found.contenders)))
+        return Figures(forecast, model, words, found.to_json(), _first(of_origins))
 
     def learnt(self, figures: Figures) -> Models:
         """Fit the models to everybody's history, and find where tiers begin and what is worth an effort."""
-        value = self._valued(figures)
-        table = self._worth(value)
+        orders, value = self._valued(figures)
+        contender = self._contender(figures)
+        if contender.degraded_:
+            figures.warnings = (*figures.warnings, f"{figures.forecast}: {contender.degraded_}")
+        table = self._worth(value, self._near(value, contender, self._forecast(contender, value)), intervals=False)
         tiers = Tiers.of(table["value"].to_numpy())
         adviser = None
         if value is not None:
             currency = self.cases.shop.config.currency
             adviser = Adviser(currency=currency, horizon_days=self.terms.days).fit(self._advised(value, table))
-        return Models(value, tiers, adviser)
+        return Models(value, orders, contender, tiers, adviser)
 
-    def told(self, models: Models, figures: Figures) -> pa.Table:
-        """Return a row a person: forecasts, value, next order, tier and advice."""
-        table, forecast = self._worth(models.value), self._forecast(models, figures)
+    def told(self, models: Models) -> tuple[pa.Table, NearTerm | None]:
+        """Return a row a person: forecasts, value, next order, tier and advice; and what value took of the forecast."""
+        forecast = self._forecast(models.forecast, models.value)
+        near = self._near(models.value, models.forecast, forecast)
+        table = self._worth(models.value, near)
         columns: dict[str, Any] = {"person": table["person"]}
-        people, spend = table.num_rows, forecast.spend
-        if spend is None and forecast.orders is not None:  # no contender tells spend where all pay the same, or nothing
-            spend = forecast.orders * (table["expected_spend"].to_numpy() if models.value else 0.0)
+        people = table.num_rows
         for name, values in (
-            ("expected_orders", forecast.orders), ("active", forecast.active), ("expected_spend", spend),
+            ("expected_orders", forecast.orders), ("active", forecast.active), ("expected_spend", forecast.spend),
         ):  # fmt: skip
             columns[name] = pa.nulls(people, pa.float64()) if values is None else pa.array(values)
         for name in ("value", "value_low", "value_high", "at_risk"):
             columns[name] = table[name] if name in table.column_names else pa.nulls(people, pa.float64())
-        if models.value is not None:
-            days = next_order(models.value.orders, self._history, within_days=self.terms.days)
-            columns |= {f"next_order_{name}": days[f"days_{name}"] for name in ("median", "low", "high")}
+        waits = ("low", "median", "high")
+        if orders := models.value.orders if models.value else models.orders:
+            days = next_order(orders, self._history, within_days=self.terms.days, near=near)
+            columns |= {f"next_order_{name}": days[f"days_{name}"] for name in waits}
         else:
-            columns |= {f"next_order_{name}": pa.nulls(people, pa.float64()) for name in ("median", "low", "high")}
+            columns |= {f"next_order_{name}": pa.nulls(people, pa.float64()) for name in waits}
         columns["next_order_days"] = columns.pop("next_order_median")
         columns["tier"] = pa.array(models.tiers.names).take(pa.array(models.tiers.assign(table["value"])))
         if models.adviser is not None and models.value is not None:
@@ -222,16 +238,16 @@ class _People:
             columns |= {"advice": advice["advice"], "reason": advice["reason"]}
         else:
             columns |= {"advice": pa.repeat("too early to say", people), "reason": pa.repeat("", people)}
-        return pa.table(columns)
+        return pa.table(columns), near
 
     @property
     def _history(self) -> pa.Table:
         """The people's histories as models of value read them."""
         return history(self.built.table)
 
-    def _valued(self, figures: Figures) -> CustomerValue | None:
-        """Fit the chosen model, else the simplest one that can be; None where there are too few customers."""
-        terms = self.terms
+    def _valued(self, figures: Figures) -> tuple[PurchaseModel | None, CustomerValue | None]:
+        """Fit the chosen model, else the simplest one that can be; the orders alone where nobody paid, else None."""
+        terms, why = self.terms, list[str]()
         for name in dict.fromkeys([figures.model, MODEL, "BG/NBD", "MBG/NBD"]):
             if name not in MODELS:
                 continue
@@ -242,12 +258,17 @@ class _People:
             try:
                 value.orders.fit(self._history)
             except DataError as error:
-                figures.warnings = (*figures.warnings, error.message)
+                why.append(error.message)
                 continue
+            figures.warnings = (*figures.warnings, *why)
             figures.model = name
-            return value if self._spending(value, figures) else None
-        figures.warnings = (*figures.warnings, f"Everybody is valued by the naive rule {Rate.name}: {_TOO_FEW}")
-        return None
+            return (None, value) if self._spending(value, figures) else (value.orders, None)
+        figures.warnings = (
+            *figures.warnings,
+            *why[:1],
+            f"Everybody is valued by the naive rule {Rate.name}: {_TOO_FEW}",
+        )
+        return None, None
 
     def _spending(self, value: CustomerValue, figures: Figures) -> bool:
         """Fit the model of spend, or take each order for the mean; False where nobody paid anything for orders."""
@@ -268,29 +289,54 @@ class _People:
             figures.warnings = (*figures.warnings, f"{error.message} Each order counts the mean of repeat orders.")
             return True
 
-    def _worth(self, value: CustomerValue | None) -> pa.Table:
+    def _worth(self, value: CustomerValue | None, near: NearTerm | None, *, intervals: bool = True) -> pa.Table:
         """Return what everybody is worth; by the naive rule where there is no model."""
         if value is not None:
-            return value.predict(self._history, first="first_spend", progress=self.progress)
+            return value.predict(
+                self._history, first="first_spend", near=near, intervals=intervals, progress=self.progress
+            )
         now = self.built.table
         forecast = Rate().fit(Case(now=now, horizon_days=self.terms.days)).forecast(now)
         worth = np.zeros(now.num_rows) if forecast.spend is None else forecast.spend * self.terms.margin
         active = np.ones(now.num_rows) if forecast.active is None else forecast.active
         return pa.table({"person": now["person"], "value": worth, "at_risk": worth * (1 - active)})
 
-    def _forecast(self, models: Models, figures: Figures) -> Forecast:
-        """Return what is expected of everybody in the horizon, by the contender that was chosen."""
-        now = self.built.table
-        case = self.cases.case(now)
+    def _contender(self, figures: Figures) -> Contender:
+        """Fit the contender that was chosen to what is known now."""
+        case = self.cases.case(self.built.table)
         every: dict[str, Contender] = {one.name: one for one in contenders()}
         # a rule that ranks people best is not followed in how much: people leave, and rules do not know it
         every |= {one.name: Levelled(one, Sized()) for one in naive_rules(case)}
         try:
-            return every[figures.forecast].fit(case).forecast(now)
+            return every[figures.forecast].fit(case)
         except DataError as error:
-            instead = f"{error.message} Forecasts are by the naive rule {Rate.name}, not by {figures.forecast}."
-            figures.forecast, figures.warnings = Rate.name, (*figures.warnings, instead)
-            return Rate().fit(case).forecast(now)
+            if figures.forecast != Rate.name:
+                instead = f"{error.message} Forecasts are by the naive rule {Rate.name}, not by {figures.forecast}."
+                figures.forecast, figures.warnings = Rate.name, (*figures.warnings, instead)
+            return Rate().fit(case)
+
+    def _forecast(self, contender: Contender, value: CustomerValue | None) -> Forecast:
+        """Return what is expected of everybody in the horizon."""
+        told = contender.forecast(self.built.table)
+        if told.spend is not None or told.orders is None:
+            return told
+        # no contender tells spend where all pay the same, or nothing
+        if value is None:
+            return replace(told, spend=np.zeros(len(told.orders)))
+        each = value.predict(self._history, first="first_spend", intervals=False)["expected_spend"].to_numpy()
+        return replace(told, spend=told.orders * each)
+
+    def _near(self, value: CustomerValue | None, by: Contender, forecast: Forecast) -> NearTerm | None:
+        """Return the forecast as the first days of value; None where it is a mere rule's, or of more days than value's.
+
+        Over the earlier windows of three shops value ranked people better so, and came nearer to what they brought.
+        """
+        days, (orders, active, spend) = self.cases.horizon_days, (forecast.orders, forecast.active, forecast.spend)
+        if value is None or days > self.terms.days or isinstance(by, Rate):
+            return None
+        if orders is None or active is None or spend is None:
+            return None
+        return NearTerm(days, np.maximum(orders, 0.0), np.clip(active, 0.0, 1.0), np.maximum(spend, 0.0))
 
     def _advised(self, value: CustomerValue, table: pa.Table) -> pa.Table:
         """Return what advice is given by."""
@@ -312,6 +358,17 @@ def _first(notes: tuple[str, ...], most: int = 3) -> tuple[str, ...]:
 
 def _fingerprint(built: FeatureTable, asked: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps([FORMAT, built.snapshot, asked], sort_keys=True).encode()).hexdigest()
+
+
+def _given(shop: Workspace, model: str, asked: Mapping[str, Any]) -> Model:
+    """Return the models of that id, before anything is read: on other terms or of another shop they are none."""
+    try:
+        found = shop.registry.get(NAME, model)
+    except ParameterError as error:
+        hint = "models answer what they were made for, in their own shop; leave out model to have others made."
+        raise ParameterError(error.message, hint=hint) from None
+    _check_same(found.model_id, shop.registry.load(found)["asked"], asked)
+    return found
 
 
 def _check_same(model_id: str, made: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from coterie.errors import ConvergenceError, DataError, NotFittedError
 from coterie.evaluation.metrics import auc
 from coterie.evaluation.ranking import gini
+from coterie.predict.contest.amounts import expected_spend, mean_amount
 from coterie.predict.contest.contender import Case
 from coterie.predict.contest.ensemble import BUYERS, Ensemble, Sized, Stacked, label_days
 from coterie.predict.contest.probabilistic import Probabilistic
@@ -157,6 +158,61 @@ def test_without_a_past_to_learn_from_people_are_ranked_by_the_models(shop: Shop
     few = shop.case()
     quiet = np.where(np.cumsum(few.outcome["orders"] > 0) < BUYERS, few.outcome["orders"], 0.0)
     assert Stacked().fit(shop.case(outcome={"orders": quiet})).weights_ == {}
+
+
+def test_it_says_what_it_could_not_learn(shop: Shop, ensemble: Ensemble) -> None:
+    assert ensemble.degraded_ is None
+    assert ensemble.ranking.degraded_ is None
+    case = shop.case()
+    alone = Ensemble().fit(shop.case(then=None, outcome={}, then_days=None))
+    assert alone.degraded_ == (
+        "stacked: No earlier moments with what happened after them are known: people are ranked by the models alone."
+    )
+    quiet = np.where(np.cumsum(case.outcome["orders"] > 0) < BUYERS, case.outcome["orders"], 0.0)
+    few = Stacked().fit(shop.case(outcome={"orders": quiet}))
+    assert few.degraded_.startswith("After the earlier moments 99 people ordered, where weights take 100:")
+    assert few.fit(case).degraded_ is None, "a second fit forgets the first"
+    early = shop.case(then=case.then.slice(0, 1), outcome={"orders": np.ones(1)})
+    assert Stacked().fit(early).degraded_.startswith("At none of the earlier moments is there enough for the models:")
+    same = pa.array(np.full(len(case.now), 900.0))
+    now = case.now.drop_columns(["spend_per_order", "first_spend"])
+    alike = now.append_column("spend_per_order", same).append_column("first_spend", same)
+    flat = Ensemble().fit(shop.case(now=alike))
+    assert "BG/NBD by size of orders: All people buy as much at a time" in flat.degraded_
+    assert "Nothing is said of spend." in flat.degraded_
+    assert flat.forecast(alike).spend is None
+
+
+def test_without_known_spend_after_the_earlier_moments_spend_is_that_of_the_models(shop: Shop) -> None:
+    case = shop.case()
+    known = shop.case(outcome={"orders": case.outcome["orders"]})
+    stacked = Stacked().fit(known)
+    assert set(stacked.weights_) == {"orders", "active"}
+    assert stacked.degraded_.startswith("Nothing is known to have been spent after the earlier moments")
+    told = stacked.forecast(case.now)
+    each = expected_spend(stacked.models_.spend, case.now)
+    np.testing.assert_allclose(told.spend, told.orders * each)
+    ensemble = Ensemble().fit(known)
+    assert gini(told.spend, ensemble.forecast(case.now).spend) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(("people", "groups"), [(4, 1), (10, 2), (49, 9), (50, 10), (700, 10)])
+def test_no_group_of_sizes_is_of_fewer_than_five(people: int, groups: int) -> None:
+    random = np.random.default_rng(3)
+    x, T = random.poisson(1.5, people) * 1.0, random.integers(50, 200, people) * 1.0
+    now = pa.table({
+        "frequency": x, "recency": np.where(x > 0, np.ceil(T * random.random(people)), 0.0), "T": T,
+        "spend_per_order": pa.array(np.where(x > 0, random.gamma(5, 200, people), np.nan), from_pandas=True),
+        "first_spend": random.gamma(5, 200, people),
+    })  # fmt: skip
+    size = mean_amount(now)
+    level = Sized()
+    try:
+        level.fit(Case(now=now, horizon_days=30))
+    except DataError:
+        assert people < 50
+    assert len(level.steps_) == groups - 1
+    assert np.bincount(np.searchsorted(level.steps_, size)).min() >= min(people, 4)
 
 
 def test_without_amounts_there_is_no_spend_and_no_size(shop: Shop) -> None:

@@ -8,7 +8,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from coterie.errors import NotFittedError, ParameterError
 from coterie.predict.contest.contender import Case, Contender, Forecast
-from coterie.predict.contest.levelled import Levelled
+from coterie.predict.contest.levelled import FEWEST, KNOTS, Levelled
 from coterie.predict.contest.naive import Recency
 
 
@@ -65,17 +65,53 @@ def test_isotonic_mends_a_spread_that_is_too_wide():
     np.testing.assert_allclose(told["halfway"], (told["total"] + told["isotonic"]) / 2)
 
 
-def test_the_curve_is_that_of_scikit_learn_in_its_blocks():
+def naively_joined(people):
+    """Go from block to block; begin a new knot once one has 5 people; what is left over joins the last one."""
+    knots, held = [[]], 0
+    for block, count in enumerate(people):
+        if held >= FEWEST:
+            knots.append([])
+            held = 0
+        knots[-1].append(block)
+        held += count
+    return [*knots[:-2], knots[-2] + knots[-1]] if held < FEWEST and len(knots) > 1 else knots
+
+
+@pytest.mark.parametrize("count", [3, 9, 10, 500])
+def test_the_curve_is_that_of_scikit_learn_in_blocks_of_five_people_or_more(count):
     random = np.random.default_rng(1)
-    score = random.random(500)
-    level = np.exp(score) + random.normal(0, 0.5, 500)
-    now = table(score, np.maximum(level, 0))
-    told = Levelled(Column("score"), Column("level")).fit(Case(now=now, horizon_days=9))
-    twin = IsotonicRegression().fit_transform(score, np.maximum(level, 0))
+    score = random.random(count)
+    level = np.maximum(np.exp(score) + random.normal(0, 0.5, count), 0.1)
+    told = Levelled(Column("score"), Column("level")).fit(Case(now=table(score, level), horizon_days=9))
+    twin = IsotonicRegression().fit_transform(score, level)
     at, values = told.curves_["orders"][0]
-    blocks, place = np.unique(twin, return_inverse=True)
-    np.testing.assert_allclose(at, np.bincount(place, weights=score) / np.bincount(place))
-    np.testing.assert_allclose(values / values[0], blocks / blocks[0], rtol=1e-9)
+    _, place, people = np.unique(twin, return_inverse=True, return_counts=True)
+    knots = naively_joined(people)
+    rows = [np.isin(place, knot) for knot in knots]
+    np.testing.assert_allclose(at, [score[row].mean() for row in rows])
+    amounts = np.array([twin[row].mean() for row in rows])
+    np.testing.assert_allclose(values / values[0], amounts / amounts[0], rtol=1e-9)
+    assert min(row.sum() for row in rows) >= min(FEWEST, count)
+
+
+@given(scores)
+def test_no_knot_stands_for_a_few_people(case):
+    now = table(*case)
+    people = len(now)
+    at, values = Levelled(Column("score"), Column("level")).fit(Case(now=now, horizon_days=9)).curves_["orders"][0]
+    assert len(at) <= max(people // FEWEST, 1)
+    assert (np.diff(at) >= 0).all()
+    assert (np.diff(values) >= 0).all()
+
+
+def test_a_curve_has_no_more_knots_than_it_may():
+    score = np.arange(60_000.0) + 1
+    at, _ = (
+        Levelled(Column("score"), Column("level"))
+        .fit(Case(now=table(score, score**2), horizon_days=9))
+        .curves_["orders"][0]
+    )
+    assert len(at) == KNOTS
 
 
 def test_what_lies_beyond_what_was_seen_keeps_its_rank_and_nothing_stays_nothing():

@@ -117,6 +117,7 @@ def test_the_published_likelihood_of_all_of_cdnow(cdnow):
     assert len(cdnow) == 23570
     model = BGNBD().fit(cdnow)
     assert round(model.log_likelihood_, 4) == -95368.4439
+    assert model.evaluations_ <= 5
     assert model.log_likelihoods(cdnow).sum() == pytest.approx(model.log_likelihood_, rel=1e-12)
     assert MBGNBD().fit(cdnow).log_likelihood_ > model.log_likelihood_
 
@@ -131,7 +132,7 @@ def test_the_published_parameters_of_the_modified_model(cdnow_sample):
 def test_slopes_and_bends_are_those_of_finite_differences(values, which):
     kind, more = which
     model, histories = known(kind, values, **more), made()
-    likelihood = model._likelihood(histories.unique())
+    _, likelihood = model._prepared(histories)
     value, gradient, hessian = likelihood(np.log(values))
     total = (model.log_likelihoods(histories) - model._constants(histories)).sum()
     assert value == pytest.approx(total, rel=1e-11)
@@ -139,6 +140,36 @@ def test_slopes_and_bends_are_those_of_finite_differences(values, which):
     np.testing.assert_allclose(gradient, rough[0], rtol=1e-6, atol=1e-5 * np.abs(gradient).max())
     np.testing.assert_allclose(hessian, rough[1], rtol=1e-6, atol=1e-6 * np.abs(hessian).max())
     np.testing.assert_allclose(hessian, hessian.T, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [BGNBD, MBGNBD])
+@pytest.mark.parametrize("values", [(0.25, 4.8, 0.7, 2.2), (3.0, 0.1, 0.02, 0.4), (900.0, 1e5, 40.0, 1e-3)])
+def test_many_histories_sum_to_what_each_adds(kind, values):
+    random = np.random.default_rng(3)
+    people = 45_000  # more unlike ones than are summed at a time
+    T = random.uniform(1, 900, people)
+    x = np.where(random.random(people) < 0.3, 0, random.geometric(0.1, people)).astype(float)
+    recency = np.where(x > 0, T * random.uniform(0.01, 1, people), 0.0)
+    again = random.integers(0, people, 5000)  # some more than once
+    x, recency, T = (np.append(column, column[again]) for column in (x, recency, T))
+    unknown = np.full(len(x), np.nan)
+    histories, model = Histories(x, recency, T, unknown, unknown, np.empty((len(x), 0))), known(kind, values)
+    found = model._prepared(histories)[1](np.log(values))
+    expected = model._likelihood(histories.unique())(np.log(values))
+    assert found[0] == pytest.approx(expected[0], rel=1e-12)
+    for one_, other in zip(found[1:], expected[1:], strict=True):
+        np.testing.assert_allclose(one_, other, rtol=1e-7, atol=1e-10 * np.abs(other).max())
+    shuffled = model._prepared(histories.taken(random.permutation(len(x))))[1](np.log(values))
+    for one_, other in zip(found, shuffled, strict=True):
+        np.testing.assert_array_equal(one_, other)
+
+
+@pytest.mark.parametrize("kind", [BGNBD, MBGNBD])
+def test_histories_and_their_tuples_give_the_same_rough_values(kind):
+    people = made()
+    rough, _ = kind()._prepared(people)
+    assert rough == pytest.approx(kind()._start(people.unique()), rel=1e-12)
+    assert np.all(np.isfinite(np.log(rough)))
 
 
 @settings(max_examples=20, deadline=None)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coterie.errors import DataError, EmptyShopError, MissingColumnError, ParameterError
-from coterie.predict.lifetime.histories import Histories, coded, distinct
+from coterie.predict.lifetime.histories import Histories, coded, counted, distinct, keyed
 
 SHOP = {"person": ["b", "a", "a", "a", "b", "c"], "time": [3.0, 1.0, 8.0, 8.4, 5.5, 40.0], "paid": [9.0, 1, 2, 4, 7, 3]}
 
@@ -138,6 +138,13 @@ def test_an_impossible_history_says_which_row_and_why(x, recency, T, words):
         Histories.of(frame)
 
 
+def test_a_last_purchase_at_the_moment_may_be_off_by_the_last_digits():
+    frame = pa.table({"frequency": [1.0, 2.0], "recency": [0.7 + 0.1, 3.0], "T": [0.8 - 1e-12, 3.0]})
+    assert Histories.of(frame).recency[0] > Histories.of(frame).T[0]
+    with pytest.raises(DataError, match="recency above T"):
+        Histories.of(pa.table({"frequency": [1.0], "recency": [0.8], "T": [0.8 - 1e-6]}))
+
+
 def test_what_is_no_table_of_histories_is_refused():
     with pytest.raises(MissingColumnError, match="'frequency', 'recency'"):
         Histories.of(pa.table({"T": [1.0]}))
@@ -176,3 +183,14 @@ def test_many_columns_of_many_values_still_have_numbers():
     np.testing.assert_array_equal(columns[6][one][place], columns[6])
     values = np.array([3.0, -1.0, 3.0])
     assert [part.tolist() for part in coded(values)] == [[1, 0, 1], [-1.0, 3.0]]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0.5, -1.0, 3.0, 2e9])), min_size=1, max_size=30))
+def test_values_are_counted_and_rows_ordered_as_by_sorting(rows):
+    whole, other = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    levels, count = counted(other)
+    expected, times = np.unique(other, return_counts=True)
+    np.testing.assert_array_equal(levels, expected)
+    np.testing.assert_array_equal(count, times)
+    order = np.argsort(keyed(coded(whole), coded(other)), kind="stable")
+    assert [rows[place] for place in order] == sorted(rows)

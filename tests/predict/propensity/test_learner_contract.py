@@ -5,29 +5,30 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coterie.predict.propensity.checks import LAWS, Check, check_predictor, checks
+from coterie.evaluation.contract import Check
+from coterie.predict.propensity.checks import LAWS, Trial, check_predictor, checks
 from coterie.predict.propensity.learner import Learner
 
 KINDS = [("binary", None), ("amount", "two-stage"), ("class", None)]
 MORE = [("count", None), ("count", "best"), ("amount", None), ("amount", "squares")]
 
 
-def checked(kinds: list[tuple[str, str | None]]) -> list[Check]:
+def checked(kinds: list[tuple[str, str | None]]) -> list[Check[Trial]]:
     return [check for kind, objective in kinds for check in checks(Learner(kind, objective=objective))]
 
 
-def named(check: Check) -> str:
+def named(check: Check[Trial]) -> str:
     return f"{check}-{check.trial.estimator.kind}-{check.trial.estimator.objective}"
 
 
 @pytest.mark.parametrize("check", checked(KINDS), ids=named)
-def test_a_learner_keeps_the_contract(check: Check) -> None:
+def test_a_learner_keeps_the_contract(check: Check[Trial]) -> None:
     check()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("check", checked(MORE), ids=named)
-def test_a_learner_of_another_kind_keeps_the_contract(check: Check) -> None:
+def test_a_learner_of_another_kind_keeps_the_contract(check: Check[Trial]) -> None:
     check()
 
 

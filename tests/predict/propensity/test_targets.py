@@ -118,3 +118,15 @@ def test_a_shop_builds_what_happened(grocer: Workspace, complete_journey_folder:
         known = np.array([one is not None for one in labels[name]])
         assert (known <= (labels["orders"] > 0)).all()
         assert known.sum() > 0.99 * len(orders)
+
+
+@pytest.mark.slow
+def test_the_next_category_is_told_better_than_by_the_favourite(grocer: Workspace) -> None:
+    made = grocer.predict("next_category", "2017-06-01", horizon_days=30)
+    assert made.judgement is not None
+    assert made.judgement.gap is not None
+    assert made.judgement.gap.low > 0
+    assert not made.by_rule
+    assert made.learner.evidence_ is not None
+    assert made.learner.evidence_.loss < made.learner.evidence_.naive - 0.3
+    assert len(made.learner.classes_) > 250

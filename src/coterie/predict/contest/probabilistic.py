@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
 
-from coterie.errors import DataError, NotFittedError
-from coterie.predict.contest.contender import SPEND_PER_ORDER, Case, Contender, Forecast, histories
+from coterie.errors import DataError
+from coterie.predict.contest.contender import SPEND_PER_ORDER, Case, Forecast, histories
+from coterie.predict.contest.stored import Parts, Storable
 
 if TYPE_CHECKING:
     from coterie.predict.lifetime.gamma_gamma import GammaGamma
     from coterie.predict.lifetime.purchasing import PurchaseModel
 
 
-class Probabilistic(Contender):
+class Probabilistic(Storable):
     """Expected orders and activity from a model of purchases, spend from a model of the mean spend of an order.
 
     Where too few people have spend for a model of it, each order counts the mean spend of all repeat orders, and
@@ -37,6 +38,8 @@ class Probabilistic(Contender):
     name
         None takes the names of the models.
     """
+
+    _last = "horizon_"
 
     def __init__(
         self,
@@ -71,16 +74,40 @@ class Probabilistic(Contender):
                 x = past.frequency[known]
                 self.mean_spend_ = float((x * past.spend[known]).sum() / x.sum()) if known.any() else 0.0
                 self.degraded_ = f"{error.message} Each order counts the mean spend of all repeat orders instead."
-        self.horizon_ = case.horizon_days
+        self.horizon_ = float(case.horizon_days)
         return self
 
     def forecast(self, now: pa.Table) -> Forecast:
         """Return expected orders, the probability of at least one, and expected spend."""
-        if not hasattr(self, "horizon_"):
-            raise NotFittedError.of(self)
+        self._check_fitted()
         past = histories(now, self.covariates)
         orders = self.model.expected_orders(past, self.horizon_)
         spend = None
         if self.spend is not None and self.spends_:
             spend = orders * (self.spend.expected_spend(past) if self.mean_spend_ is None else self.mean_spend_)
         return Forecast(orders, self.model.active(past, self.horizon_), spend)
+
+    def _learnt(self) -> dict[str, Any]:
+        told = self.spend is not None and self.spends_ and self.mean_spend_ is None
+        return {
+            "horizon": self.horizon_,
+            "model": self.model.to_json(),
+            "spend": self.spend.to_json() if told and self.spend is not None else None,
+            "mean_spend": self.mean_spend_ if self.spends_ else None,
+        }
+
+    @classmethod
+    def _made(cls, name: str, parts: Parts) -> Self:
+        from coterie.predict.lifetime.gamma_gamma import GammaGamma
+        from coterie.predict.lifetime.kinds import purchase_model
+
+        model, spend = purchase_model(parts.any("model")), parts.any("spend")
+        mean = None if parts.any("mean_spend") is None else parts.number("mean_spend")
+        if spend is not None and mean is not None:
+            raise ValueError("it has both spend and mean_spend")
+        made = cls(model, covariates=model.covariate_names_, name=name)
+        if spend is not None or mean is not None:
+            made.spend = GammaGamma() if spend is None else GammaGamma.from_json(spend)
+        made.spends_, made.mean_spend_ = made.spend is not None, mean
+        made.horizon_ = parts.number("horizon", above=0.0)
+        return made

@@ -33,16 +33,27 @@ class BetaGeometric(PurchaseModel):
     first: ClassVar[bool]
     k_: int = 1
 
+    def _prepared(self, histories: Histories) -> tuple[Sequence[float], Likelihood]:
+        if self.k_ > 1 or histories.covariate_names:
+            return super()._prepared(histories)
+        grid = Grid(histories, self.first)
+        return self._rough(grid.gap, grid.silent, grid.age), lambda theta: grid.summed(np.exp(theta).tolist())
+
     def _start(self, t: Tuples) -> Sequence[float]:
-        again = t.count * (t.frequency > 0)
-        gap = float(again @ t.recency / (again @ t.frequency))  # between purchases, of those who are not gone yet
-        return 0.7, gap / self.k_, 0.8, 2.0  # a rate of 0.7 / gap, as there are those who are silent
+        people, silent = float(t.count.sum()), float(t.count @ (t.frequency == 0))
+        gap = float(t.count @ t.recency) / float(t.count @ t.frequency)
+        return self._rough(gap, silent / people, float(t.count @ t.T) / people)
+
+    def _rough(self, gap: float, silent: float, age: float) -> Sequence[float]:
+        """Return rough values from the mean gap of those who came back, the share of others, and the mean T."""
+        a, b = 0.5, 1.5
+        if self.first:  # some were gone at once
+            silent = (silent - a / (a + b)) / (1 - a / (a + b))
+        # who cannot be gone yet is silent with the probability (α / (α + T))^r
+        r = -np.log(min(max(silent, 0.05), 0.99)) / np.log1p(age / gap)
+        return min(max(float(r), 0.05), 5.0), gap / self.k_, a, b
 
     def _likelihood(self, t: Tuples) -> Likelihood:
-        k, first = self.k_, self.first
-        if k == 1 and not t.covariates.shape[1]:
-            grid = Grid(t, first)
-            return lambda theta: grid.summed(self._personal(theta, t))
         return lambda theta: self._summed(self._personal(theta, t), t)
 
     def _summed(self, p: Parameters, t: Tuples) -> tuple[float, Floats, Floats]:

@@ -25,6 +25,7 @@ from coterie.evaluation.intervals import Estimate
 from coterie.features import encodings
 from coterie.features.frames import opened
 from coterie.predict.lifetime.histories import Histories
+from coterie.predict.lifetime.independence import caution, correlation
 from coterie.predict.lifetime.limits import Limit, maximise_or_limit
 from coterie.predict.lifetime.spend_likelihood import SpendLikelihood
 
@@ -32,7 +33,6 @@ Floats = npt.NDArray[np.float64]
 
 _OWNER = "The table of purchase histories"
 _NEEDED = 10  # people with spend: three parameters from fewer are noise
-_SURE = 0.95  # of the interval of the correlation
 _MANY = math.log(1e6)  # as good as infinite
 _ALIKE = Limit({1: _MANY}, {2: _MANY}, "people do not differ in what an order is worth to them (q, v infinite)")
 _STEADY = Limit({0: _MANY}, {2: -_MANY}, "the orders of a person are all worth the same (p infinite, v 0)")
@@ -161,8 +161,8 @@ class GammaGamma(BaseEstimator):  # type: ignore[misc]
         self.standard_errors_ = _errors(self.covariance_)
         self.log_likelihood_ = best.log_likelihood - len(x) * math.log(usual)
         self.people_, self.left_out_ = len(x), int(bought.sum()) - len(x)
-        self.correlation_ = _correlation(x, mean)
-        self.caution_ = _caution(self.correlation_)
+        self.correlation_ = correlation(x, mean)
+        self.caution_ = caution(self.correlation_)
         self.warning_ = best.note
         self.iterations_, self.evaluations_ = best.iterations, best.evaluations
         return self
@@ -308,7 +308,7 @@ class GammaGamma(BaseEstimator):  # type: ignore[misc]
             model.people_, model.left_out_ = int(body["people"]), int(body["left_out"])
             value, low, high = (math.nan if end is None else float(end) for end in body["correlation"])
             model.correlation_ = Estimate(value, low, high)
-            model.caution_, model.warning_ = _caution(model.correlation_), str(body["warning"])
+            model.caution_, model.warning_ = caution(model.correlation_), str(body["warning"])
             model.iterations_, model.evaluations_ = int(body["iterations"]), int(body["evaluations"])
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
@@ -361,40 +361,6 @@ def _read(frame: Any) -> _Spend:
             hint="frequency counts repeat purchases: 0 for who bought once.",
         )
     return _Spend(x, np.where((x > 0) & np.isfinite(mean), mean, np.nan))
-
-
-def _correlation(x: Floats, mean: Floats) -> Estimate:
-    """Return Pearson's correlation with an interval that also holds without the person who moves it most."""
-    if x.min() == x.max():
-        return Estimate(math.nan, math.nan, math.nan)
-    value, influence, low, high = _pearson(x, mean)
-    kept = np.arange(len(x)) != np.abs(influence).argmax()
-    if x[kept].min() < x[kept].max() and mean[kept].min() < mean[kept].max():
-        _, _, other_low, other_high = _pearson(x[kept], mean[kept])
-        low, high = min(low, other_low), max(high, other_high)
-    return Estimate(value, low, high)
-
-
-def _pearson(x: Floats, mean: Floats) -> tuple[float, Floats, float, float]:
-    """Return the correlation, the influence of each person, and the interval that follows from these."""
-    a, b = (x - x.mean()) / x.std(), (mean - mean.mean()) / mean.std()
-    value = float((a * b).mean())
-    influence = a * b - value / 2 * (a * a + b * b)
-    error = float(influence.std()) / math.sqrt(len(x))
-    far = float(ndtri((1 + _SURE) / 2)) * error / max(1 - value**2, 1e-12)  # on Fisher's scale
-    middle = math.atanh(min(max(value, -1 + 1e-12), 1 - 1e-12))
-    return value, influence, math.tanh(middle - far), math.tanh(middle + far)
-
-
-def _caution(correlation: Estimate) -> str | None:
-    """Say what a correlation means for the product of orders and spend."""
-    if not (correlation.low > 0 or correlation.high < 0):
-        return None
-    more, few = ("more", "low") if correlation.value > 0 else ("less", "high")
-    return (
-        f"People who order more often spend {more} per order (correlation {correlation}); the model takes orders and "
-        f"spend to be independent, so that it puts the value of frequent buyers too {few}."
-    )
 
 
 def _errors(covariance: Floats) -> dict[str, float]:

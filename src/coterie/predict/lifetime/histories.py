@@ -133,7 +133,7 @@ class Histories:
 
         def column(name: str | None) -> Floats:
             if name is None or name not in data.columns:
-                return np.full(len(data), np.nan)
+                return np.broadcast_to(np.nan, len(data))
             return np.asarray(encodings.numbers(data, name), dtype=np.float64)
 
         traits = np.empty((len(data), len(covariates)))
@@ -231,13 +231,17 @@ class Histories:
         if not len(self):
             raise EmptyShopError("There is nobody with a purchase history.", hint="give one row a person.")
         x, recency, T = self.frequency, self.recency, self.T
-        slack = 1e-9 * np.abs(T) + 1e-12  # times that were divided by a unit differ in the last digits
-        _none(~np.isfinite(x) | ~np.isfinite(recency) | ~np.isfinite(T), "a frequency, recency or T that is no number")
-        _none((x < 0) | (recency < 0) | (T < 0), "a negative frequency, recency or T")
-        _none(x != np.floor(x), "a fraction of a repeat purchase")
-        _none(recency > T + slack, "a recency above T: a last purchase after the moment")
-        _none((x == 0) & (recency > 0), "a recency above 0 without a repeat purchase")
-        _none((x > 0) & (recency == 0), "repeat purchases at the time of the first one (recency 0)")
+        sound = (x >= 0) & (x == np.floor(x)) & (recency >= 0) & (recency <= T) & ((x > 0) == (recency > 0))
+        sound &= np.maximum(x, T) < np.inf
+        if not sound.all():
+            slack = 1e-9 * np.abs(T) + 1e-12  # times that were divided by a unit differ in the last digits
+            lost = ~np.isfinite(x) | ~np.isfinite(recency) | ~np.isfinite(T)
+            _none(lost, "a frequency, recency or T that is no number")
+            _none((x < 0) | (recency < 0) | (T < 0), "a negative frequency, recency or T")
+            _none(x != np.floor(x), "a fraction of a repeat purchase")
+            _none(recency > T + slack, "a recency above T: a last purchase after the moment")
+            _none((x == 0) & (recency > 0), "a recency above 0 without a repeat purchase")
+            _none((x > 0) & (recency == 0), "repeat purchases at the time of the first one (recency 0)")
         _none(np.asarray(~np.isfinite(self.covariates).all(axis=1)), "a covariate that is no number")
         return self
 
@@ -288,40 +292,64 @@ def distinct(*columns: Floats) -> tuple[Ints, Ints]:
     >>> place.tolist(), len(one)
     ([1, 0, 1], 2)
     """
-    key, found = coded(columns[0])
-    room = len(found)
-    for values in columns[1:]:
-        code, found = coded(values)
-        if room * len(found) >= 1 << 62:  # a key of all columns would not fit: number what there is so far
-            key, keys = coded(key)
-            room = len(keys)
-        key = key * len(found)
-        key += code
-        room *= len(found)
+    key = keyed(*map(coded, columns))
     place, keys = coded(key)
     one = np.empty(len(keys), dtype=np.int64)
     one[place] = np.arange(len(place))
     return place, one
 
 
+def keyed(*columns: tuple[Ints, npt.NDArray[Any]]) -> Ints:
+    """Return a whole number for each row, in the order of rows, from what :func:`coded` told of each column.
+
+    Examples
+    --------
+    >>> rows = keyed(coded(np.array([2.0, 1.0, 2.0])), coded(np.array([0.5, 0.7, 0.2])))
+    >>> np.argsort(rows).tolist()
+    [1, 2, 0]
+    """
+    key, found = columns[0]
+    room = len(found)
+    for code, found in columns[1:]:
+        if room * len(found) >= 1 << 62:  # a key of all columns would not fit: number what there is so far
+            key, keys = coded(key)
+            room = len(keys)
+        key = key * len(found)
+        key += code
+        room *= len(found)
+    return key
+
+
 def coded(values: npt.NDArray[Any]) -> tuple[Ints, npt.NDArray[Any]]:
     """Return the place of each value among the distinct ones, and those in ascending order."""
-    room = max(1 << 20, 8 * len(values))
-    if values.min() >= 0 and values.max() < room:
-        whole = values.astype(np.int64, copy=False)
-        if values is whole or np.array_equal(whole, values):  # days, mostly: look places up
+    if values.dtype.kind in "iu" or np.array_equal(np.floor(values), values):  # days, mostly: look places up
+        room = max(1 << 20, 8 * len(values))
+        if values.min() >= 0 and values.max() < room:
+            whole = values.astype(np.int64, copy=False)
             seen = np.zeros(int(whole.max()) + 1, dtype=bool)
             seen[whole] = True
             found = np.flatnonzero(seen)
             places = np.empty(len(seen), dtype=np.int64)
             places[found] = np.arange(len(found))
-            return places[whole], found.astype(values.dtype)
+            return places.take(whole), found.astype(values.dtype)
     hashed = pa.array(values).dictionary_encode()  # hashing: several times as fast as sorting where many are alike
     levels = hashed.dictionary.to_numpy(zero_copy_only=False)
     order = np.argsort(levels, kind="stable")
     place = np.empty(len(levels), dtype=np.int64)
     place[order] = np.arange(len(levels))
-    return place[hashed.indices.to_numpy(zero_copy_only=False)], levels[order]
+    return place.take(hashed.indices.to_numpy(zero_copy_only=False)), levels[order]
+
+
+def counted(values: Floats) -> tuple[Floats, Floats]:
+    """Return the distinct values in ascending order, and how often each is there.
+
+    >>> [part.tolist() for part in counted(np.array([3.0, 1.0, 3.0]))]
+    [[1.0, 3.0], [1.0, 2.0]]
+    """
+    found = pa.array(values).value_counts()
+    levels, count = (found.field(place).to_numpy() for place in range(2))
+    order = np.argsort(levels)
+    return levels[order], count[order].astype(np.float64)
 
 
 def _none(wrong: npt.NDArray[np.bool_], what: str) -> None:

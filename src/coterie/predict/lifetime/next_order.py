@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,11 @@ from threadpoolctl import threadpool_limits
 from coterie.errors import ParameterError
 from coterie.features.frames import opened
 from coterie.predict.lifetime.histories import Histories
+from coterie.predict.lifetime.near_term import NearTerm
 from coterie.predict.lifetime.purchasing import PurchaseModel
 
 Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
 _CLOSE = 1e-9  # how near to a probability is near enough
 _STEPS = 100  # of a search; a dozen are the rule
 
@@ -30,6 +31,7 @@ def next_order(
     level: float = 0.8,
     as_of: date | None = None,
     unit_days: float = 1.0,
+    near: NearTerm | None = None,
 ) -> pa.Table:
     """Return when the next order of each person is likely to come, in the order of rows.
 
@@ -52,6 +54,9 @@ def next_order(
         The last day of the histories (UTC); dates are counted from it.
     unit_days
         Days in a unit of T: 7 where histories are in weeks.
+    near
+        What somebody who knows more expects of these people, in the order of rows, in the first of these days: see
+        :class:`NearTerm`.
 
     Returns
     -------
@@ -62,7 +67,8 @@ def next_order(
     Raises
     ------
     ParameterError
-        A length of time, level or date is not what is allowed.
+        A length of time, level or date is not what is allowed; a near term of other people, or longer than
+        ``within_days``.
     NotFittedError, MissingColumnError, DataError, EmptyShopError
         As the model.
     """
@@ -73,16 +79,31 @@ def next_order(
         raise ParameterError.of("next_order", "level", level, "between 0 and 1")
     if as_of is not None and not isinstance(as_of, date):
         raise ParameterError.of("next_order", "as_of", as_of, "a date")
-    people, place = _distinct(model, frame)
+    people, place = _people(model, frame, distinct=near is None)
     most = within_days / unit_days
     with threadpool_limits(1):
         chance = model.active(people, most)
+        if near is not None:
+            near.check_within(within_days, len(place))
+            soon = model.active(people, near.days / unit_days)
+            chance = near.chance(within_days, chance, soon)
         columns: dict[str, Any] = {"probability": chance[place], "likely": (chance >= 0.5)[place]}
         for name, at in (("low", (1 - level) / 2), ("median", 0.5), ("high", (1 + level) / 2)):
             days = np.full(len(chance), np.nan)
-            if len(rows := np.flatnonzero(chance >= at)):
-                active = partial(model.active, people.taken(rows))
-                days[rows] = unit_days * inverted(active, at, most, len(rows))
+            reached = chance >= at
+            spans = [(0.0, most, reached)]
+            if near is not None:  # where it ends, chances bend
+                early = near.active >= at
+                spans = [(0.0, near.days / unit_days, early), (near.days / unit_days, most, reached & ~early)]
+            for least, end, within in spans:
+                who = np.flatnonzero(within)
+
+                def by(rows: Rows, times: Floats, who: Rows = who) -> Floats:
+                    some = who[rows]
+                    alone = model.active(people.taken(some), times)
+                    return alone if near is None else near.taken(some).chance(times * unit_days, alone, soon[some])
+
+                days[who] = unit_days * inverted(by, at, end, len(who), least=least)
             columns[f"days_{name}"] = pa.array(days[place], mask=np.isnan(days)[place])
     if as_of is not None:
         first = np.datetime64(as_of, "D")
@@ -115,7 +136,7 @@ def lateness(model: PurchaseModel, frame: Any, *, within_days: float = 730, unit
     for name, got in (("within_days", within_days), ("unit_days", unit_days)):
         if not (np.isfinite(got) and got > 0):
             raise ParameterError.of("lateness", name, got, "a number above 0")
-    people, place = _distinct(model, frame)
+    people, place = _people(model, frame)
     then = Histories(
         people.frequency,
         people.recency,
@@ -133,62 +154,70 @@ def lateness(model: PurchaseModel, frame: Any, *, within_days: float = 730, unit
     return np.asarray(np.clip(share, 0, 1)[place])
 
 
-def inverted(chance: Callable[[Floats], Floats], at: float, most: float, count: int) -> Floats:
+def inverted(
+    chance: Callable[[Rows, Floats], Floats], at: float, most: float, count: int, *, least: float = 0.0
+) -> Floats:
     """Return the times by which a probability that rises with time has reached ``at``: shape (count,).
 
     Parameters
     ----------
     chance
-        Takes a time a person, returns probabilities, which are 0 at time 0 and at least ``at`` at ``most``.
+        Takes some of the people, as numbers below ``count``, and a time for each of them; returns probabilities, which
+        are at most ``at`` at ``least`` and at least ``at`` at ``most``.
     at
         In (0, 1).
     most
         The longest time.
     count
         How many people there are.
+    least
+        The shortest time.
 
     Notes
     -----
     The method of false position as Illinois amends it (Dowell & Jarratt 1971), of the cumulative hazard
     ``-log(1 - chance)``, which is all but straight; as soon as it is slow, halving.
 
-    >>> inverted(lambda t: 1 - np.exp(-t / np.array([2.0, 50.0])), 0.5, 400.0, 2).round(6).tolist()
+    >>> mean = np.array([2.0, 50.0])
+    >>> inverted(lambda rows, times: 1 - np.exp(-times / mean[rows]), 0.5, 400.0, 2).round(6).tolist()
     [1.386294, 34.657359]
     """
     goal = -np.log1p(-at)
 
-    def hazard(times: Floats) -> Floats:
-        return np.asarray(-np.log1p(-np.minimum(chance(times), 1 - 1e-16)) - goal)
+    def hazard(rows: Rows, times: Floats) -> Floats:
+        return np.asarray(-np.log1p(-np.minimum(chance(rows, times), 1 - 1e-16)) - goal)
 
-    low, high = np.zeros(count), np.full(count, most)
-    below, above = np.full(count, -goal), hazard(high)
-    found, side = high.copy(), np.zeros(count)
-    open_ = above > _CLOSE * goal
+    found = np.full(count, float(most))
+    above = hazard(np.arange(count), found)
+    rows = np.flatnonzero(above > _CLOSE * goal)
+    low, high, side = np.full(len(rows), float(least)), found[rows], np.zeros(len(rows))
+    below, above = hazard(rows, low), above[rows]
     for step in range(_STEPS):
-        if not open_.any():
+        if not len(rows):
             break
         slope = above - below
         guess = np.where(slope > 0, (low * above - high * below) / np.where(slope > 0, slope, 1), high)
-        middle = (low + high) / 2
-        guess = np.where((guess > low) & (guess < high) & (step % 4 < 3), guess, middle)
-        guess = np.where(open_, guess, found)
-        value = hazard(guess)
+        guess = np.where((guess > low) & (guess < high) & (step % 4 < 3), guess, (low + high) / 2)
+        value = hazard(rows, guess)
+        found[rows] = guess
         up = value < 0
         # an end that stays twice is made to count half, so that the other one moves
-        above = np.where(open_ & up & (side > 0), above / 2, above)
-        below = np.where(open_ & ~up & (side < 0), below / 2, below)
-        low, below = np.where(open_ & up, guess, low), np.where(open_ & up, value, below)
-        high, above = np.where(open_ & ~up, guess, high), np.where(open_ & ~up, value, above)
+        above, below = np.where(up & (side > 0), above / 2, above), np.where(~up & (side < 0), below / 2, below)
+        low, below = np.where(up, guess, low), np.where(up, value, below)
+        high, above = np.where(up, high, guess), np.where(up, above, value)
         side = np.where(up, 1.0, -1.0)
-        found = np.where(open_, guess, found)
-        open_ &= (np.abs(value) > _CLOSE * goal) & (high - low > _CLOSE * most)
+        still = (np.abs(value) > _CLOSE * goal) & (high - low > _CLOSE * most)
+        rows, low, high, below, above, side = (one[still] for one in (rows, low, high, below, above, side))
     return found
 
 
-def _distinct(model: PurchaseModel, frame: Any) -> tuple[Histories, npt.NDArray[np.int64]]:
-    """Return the distinct histories of people, and that of each person."""
-    histories = Histories.of(frame, covariates=getattr(model, "covariate_names_", ()))
-    t = histories.unique()
+def _people(model: PurchaseModel, frame: Any, *, distinct: bool = True) -> tuple[Histories, npt.NDArray[np.int64]]:
+    """Return histories without spend, distinct ones or everybody's, and which of them is each person's."""
+    h = Histories.of(frame, covariates=getattr(model, "covariate_names_", ()))
+    if not distinct:
+        unknown = np.full(len(h), np.nan)
+        alone = Histories(h.frequency, h.recency, h.T, unknown, unknown, h.covariates, h.covariate_names)
+        return alone, np.arange(len(h))
+    t = h.unique()
     unknown = np.full(len(t.T), np.nan)
-    people = Histories(t.frequency, t.recency, t.T, unknown, unknown, t.covariates, histories.covariate_names)
-    return people, t.inverse
+    return Histories(t.frequency, t.recency, t.T, unknown, unknown, t.covariates, h.covariate_names), t.inverse

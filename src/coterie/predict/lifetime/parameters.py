@@ -106,7 +106,7 @@ class Learnt(ABC):
             This is no such model, or not whole.
         """
         if body.get("kind") != cls.__name__ or body.get("version") != 1:
-            raise IntegrityError(f"This is no {cls.__name__} that this version of coterie wrote.")
+            raise IntegrityError(f"This is no {cls.__name__} that this version of coterie wrote.", hint="fit it anew.")
         try:
             model = cls(**body["settings"])
             model.names_ = tuple(map(str, body["names"]))

@@ -56,6 +56,11 @@ class PurchaseModel(Learnt):
     def _likelihood(self, t: Tuples) -> Likelihood:
         """Return the log-likelihood of theta: logarithms of the parameters, then coefficients (see ``moved``)."""
 
+    def _prepared(self, histories: Histories) -> tuple[Sequence[float], Likelihood]:
+        """Return rough values of the parameters, and the log-likelihood of all people."""
+        tuples = self._standardised(histories.unique())
+        return self._start(tuples), self._likelihood(tuples)
+
     @abstractmethod
     def _log_likelihoods(self, p: Parameters, t: Tuples) -> Floats:
         """Return the log-likelihood of one person with each history: shape (m,)."""
@@ -105,14 +110,13 @@ class PurchaseModel(Learnt):
             raise ParameterError.of(type(self).__name__, "covariates", list(names), "none: it takes no covariates")
         check_variety(self, histories, len(self.names))
         with one_thread():  # sums over several threads differ in the last digits
-            tuples = histories.unique()
             self.covariate_names_ = names
             self.centre_, self.scale_ = standard(histories, self)
-            tuples = self._standardised(tuples)
+            rough, likelihood = self._prepared(histories)
             full = (*self.names, *(f"{name}:{trait}" for name in self.moved for trait in names))
-            start = np.concatenate([np.log(self._start(tuples)), np.zeros(len(full) - len(self.names))])
+            start = np.concatenate([np.log(rough), np.zeros(len(full) - len(self.names))])
             try:
-                found = self._maximum(self._likelihood(tuples), start, full)
+                found = self._maximum(likelihood, start, full)
             except ConvergenceError as error:
                 raise ConvergenceError.of(self, f"{shown(histories)}. {error.message[:-1]}", hint=error.hint) from error
         self.names_ = full

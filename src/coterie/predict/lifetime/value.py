@@ -16,10 +16,11 @@ from coterie.errors import DataError, IntegrityError, MissingColumnError, Parame
 from coterie.evaluation.intervals import Estimate
 from coterie.features import encodings
 from coterie.features.frames import opened
-from coterie.predict.lifetime import futures
 from coterie.predict.lifetime.gamma_gamma import GammaGamma
 from coterie.predict.lifetime.histories import Histories, Ints
+from coterie.predict.lifetime.near_term import NearTerm
 from coterie.predict.lifetime.purchasing import PurchaseModel
+from coterie.predict.lifetime.realised import realised
 from coterie.predict.tiers import value_at_risk
 from coterie.progress import SILENT, Progress
 
@@ -104,6 +105,7 @@ class CustomerValue:
         level: float = 0.8,
         intervals: bool = True,
         first: str | None = None,
+        near: NearTerm | None = None,
         progress: Progress = SILENT,
     ) -> pa.Table:
         """Return what people are worth, in the order of rows.
@@ -121,6 +123,10 @@ class CustomerValue:
             Whether to find them; without, the four columns are left out.
         first
             A column of the frame with the amount of the first purchase, read for those without repeat purchases.
+        near
+            What somebody who knows more expects of these people, in the order of rows, in the first days of the
+            horizon, joined as :class:`NearTerm` tells; then ask about everybody at once. A person's own futures keep
+            their shape: what they bring if there is an order is scaled to the joined expectation.
         progress
             Told how many of the distinct histories have been simulated.
 
@@ -133,7 +139,8 @@ class CustomerValue:
         Raises
         ------
         ParameterError
-            Margin, rate, horizon or level is outside what is allowed.
+            Margin, rate, horizon or level is outside what is allowed; a near term of other people, or longer than
+            the horizon.
         NotFittedError, MissingColumnError, DataError, EmptyShopError
             As the models.
         """
@@ -144,35 +151,50 @@ class CustomerValue:
         with threadpool_limits(1):
             horizon, discounted = self._discounted(people, horizon_days)
             orders = self.orders.expected_orders(people, horizon)
-            active = np.clip(self.orders.active(people, horizon), 0, 1)
+            # an order's discount: 1 for who will not order, which nobody sees
+            kept = np.divide(discounted, orders, out=np.ones(len(orders)), where=orders > 0)
+            alone = np.clip(self.orders.active(people, horizon), 0, 1)[place]
             amount = self.spend.expected_spend(spending)
-            columns = {
-                "expected_orders": orders[place],
-                "active": active[place],
-                "expected_spend": amount,
-                "value": self.margin * discounted[place] * amount,
-            }
+            modelled = self.margin * discounted[place] * amount
+            expected, active, value = orders[place], alone, modelled
+            if near is not None:
+                near.check_within(horizon * self.unit_days, len(histories))
+                soon, early = self._discounted(people, near.days)
+                first_orders = self.orders.expected_orders(people, soon)
+                early_kept = np.divide(early, first_orders, out=np.ones(len(early)), where=first_orders > 0)
+                expected = near.orders + near.later("orders", np.maximum(orders - first_orders, 0)[place])
+                active = near.chance(horizon * self.unit_days, alone, self.orders.active(people, soon)[place])
+                after = near.later("spend", np.maximum(discounted - early, 0)[place] * amount)
+                value = self.margin * (near.spend * early_kept[place] + after)
+            columns = {"expected_orders": expected, "active": active, "expected_spend": amount, "value": value}
             columns["at_risk"] = value_at_risk(columns["value"], columns["active"])
             if intervals:
-                # an order's discount: 1 for who will not order, which nobody sees
-                kept = np.divide(discounted, orders, out=np.ones(len(orders)), where=orders > 0)
                 scale = self.margin * kept[place] * self._scale(spending)
+                scale *= _ratio(value * alone, modelled * active)  # of what comes if anything does
                 bought = np.where(np.isfinite(spending.spend), spending.frequency, 0.0)
-                ends = self._realised(people, bought, place, active, horizon, level, progress)
+                tails = (1 - level) / 2, (1 + level) / 2
+                ends = realised(self.orders, self.spend, people, bought, place, active, horizon, tails, progress)
                 columns |= {"value_low": scale * ends[0], "value_high": scale * ends[1]}
                 factor = np.exp(self._doubt(people, spending, place, horizon, level, orders))
                 columns |= {"mean_low": columns["value"] / factor, "mean_high": columns["value"] * factor}
         return pa.table(columns if person is None else {"person": person, **columns})
 
     def total(
-        self, frame: Any, *, horizon_days: float | None = None, level: float = 0.95, first: str | None = None
+        self,
+        frame: Any,
+        *,
+        horizon_days: float | None = None,
+        level: float = 0.95,
+        first: str | None = None,
+        near: NearTerm | None = None,
     ) -> Estimate:
         """Return what all these people together will bring, with an interval: of the realised sum.
 
         Both doubts are in it: that of the parameters, which all people share and which does not shrink however many
         there are (delta method on both models), and that of what each person happens to do (variances add up; an
         order is discounted as the person's average one). Normal. Infinitely wide where the spend of somebody has no
-        variance in the model (p x + q of 2 or less).
+        variance in the model (p x + q of 2 or less). With a ``near`` term the sum is the joined one, and its interval
+        as wide, in proportion, as the models' own: how sure the forecaster of the near term is, nobody says.
 
         Raises
         ------
@@ -213,6 +235,10 @@ class CustomerValue:
             each = second * (mean / self.spend.parameters_["p"] + spread)[place] + np.square(mean)[place] * own
             chance = float((np.square(self.margin * kept)[place] * each).sum())
         half = float(ndtri((1 + level) / 2)) * math.sqrt(doubt + chance)
+        if near is not None:
+            joined = self.predict(frame, horizon_days=horizon_days, intervals=False, first=first, near=near)
+            modelled, value = value, float(joined["value"].to_numpy().sum())
+            half *= value / modelled if modelled > 0 else 1.0
         return Estimate(value, value - half, value + half)
 
     def to_json(self) -> dict[str, Any]:
@@ -235,18 +261,13 @@ class CustomerValue:
         IntegrityError
             It is something else.
         """
-        from coterie.predict.lifetime.bg_nbd import BGNBD, MBGNBD
-        from coterie.predict.lifetime.cnbd import BGCNBD, MBGCNBD
-        from coterie.predict.lifetime.pareto_nbd import ParetoNBD
+        from coterie.predict.lifetime.kinds import purchase_model
 
-        kinds: dict[str, type[PurchaseModel]] = {
-            one.__name__: one for one in (BGNBD, MBGNBD, BGCNBD, MBGCNBD, ParetoNBD)
-        }
         try:
             if body["kind"] != "CustomerValue" or body["version"] != 1:
                 raise ValueError("another kind")
             settings = {name: float(body[name]) for name in _SETTINGS}
-            orders = kinds[body["orders"]["kind"]].from_json(body["orders"])
+            orders = purchase_model(body["orders"])
             return cls(orders, GammaGamma.from_json(body["spend"]), amount=str(body["amount"]), **settings)
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError("This is no stored CustomerValue.", hint="fit it anew.") from error
@@ -311,33 +332,6 @@ class CustomerValue:
         ends = self.spend.spend_interval(spending, level=level)
         return np.asarray(np.hypot(half[place], np.log(ends[:, 1] / ends[:, 0]) / 2))
 
-    def _realised(
-        self,
-        people: Histories,
-        bought: Floats,
-        place: Ints,
-        active: Floats,
-        horizon: float,
-        level: float,
-        progress: Progress,
-    ) -> Floats:
-        """Return both ends of the interval of each person's own value, over ``_scale``: shape (2, people)."""
-        alone, row, back = _pairs(place, bought)
-        person = people.taken(alone)
-        p, q = self.spend.parameters_["p"], self.spend.parameters_["q"]
-        worth = futures.spends(p, q, row)
-        found = np.zeros((2, len(alone)))
-        chance = active[alone]
-        for block in futures.drawn(self.orders, person, horizon):
-            values = np.empty(block.orders.shape, dtype=np.float32)
-            for i, orders in enumerate(block.orders):
-                values[i] = worth(i, block.rows, orders)
-            rising = np.sort(np.ascontiguousarray(values.T), axis=1)
-            for end, tail in enumerate(((1 - level) / 2, (1 + level) / 2)):
-                found[end, block.rows] = _quantile(rising, chance[block.rows], tail)
-            progress.step("value", block.rows.stop, len(alone))
-        return found[:, back]
-
 
 def _distinct(histories: Histories, first: bool) -> tuple[Histories, Histories, Ints]:
     """Return the distinct histories, everybody's as the model of spend reads them, and the distinct one of each."""
@@ -351,31 +345,9 @@ def _distinct(histories: Histories, first: bool) -> tuple[Histories, Histories, 
     return people, Histories(counted, h.recency, h.T, h.spend, h.log_gaps, h.covariates, h.covariate_names), t.inverse
 
 
-def _pairs(place: Ints, bought: Floats) -> tuple[Ints, Floats, Ints]:
-    """Return the distinct pairs of a history and the purchases whose spend is known, and the pair of each person."""
-    kinds, kind = np.unique(bought, return_inverse=True)
-    _, one, back = np.unique(place * len(kinds) + kind, return_index=True, return_inverse=True)
-    return place[one], bought[one], back.astype(np.int64)
-
-
-def _quantile(rising: npt.NDArray[np.float32], active: Floats, at: float) -> Floats:
-    """Return a quantile of what people bring: 0 with probability 1 - active, else as in those futures that bring some.
-
-    Parameters
-    ----------
-    rising
-        What the futures bring, in order: shape (people, futures).
-    """
-    futures_ = rising.shape[1]
-    nothing = np.argmax(rising > 0, axis=1)
-    nothing = np.where(rising[:, -1] > 0, nothing, futures_)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        level = np.clip((at - (1 - active)) / active, 0, 1)  # among the futures that bring some
-    position = np.clip(nothing + level * (futures_ - nothing) - 0.5, np.minimum(nothing, futures_ - 1), futures_ - 1)
-    below = np.floor(np.nan_to_num(position)).astype(np.int64)
-    above, rows = np.minimum(below + 1, futures_ - 1), np.arange(len(rising))
-    found = rising[rows, below] + (position - below) * (rising[rows, above] - rising[rows, below])
-    return np.where(at <= 1 - active, 0.0, found)
+def _ratio(of: Floats, to: Floats) -> Floats:
+    """Return of / to, 1 where there is nothing to compare with."""
+    return np.divide(of, to, out=np.ones(len(of)), where=(to > 0) & (of > 0))
 
 
 def _variance(of: Callable[[Floats], float], theta: Floats, covariance: Floats) -> float:

@@ -14,6 +14,8 @@ _VAGUE = 3.0  # standard error of a logarithm
 
 def standard(histories: Histories, model: object) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of the covariates; ParameterError names one in which people do not differ."""
+    if not histories.covariate_names:
+        return np.empty(0), np.empty(0)
     centre, scale = histories.covariates.mean(axis=0), histories.covariates.std(axis=0)
     for name, width in zip(histories.covariate_names, scale, strict=True):
         if not width > 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ import pyarrow as pa
 from sklearn.base import clone
 
 from coterie.errors import CoterieError, MissingColumnError, NotFittedError
+from coterie.evaluation.contract import Check, checks_of, expect, keyed, refused
 from coterie.features.frames import opened
-
-_KEYS_FROM = 7_310_000_000_019  # keys of persons that no figure of a model is equal to by chance
 
 
 @dataclass(frozen=True)
@@ -55,82 +53,41 @@ class Trial:
 Law = Callable[[Trial], None]
 
 
-@dataclass(frozen=True)
-class Check:
-    """One check of one predictor; call it to run it.
-
-    Parameters
-    ----------
-    name
-        Its name.
-    expects
-        What it expects of a predictor, in a sentence.
-    law, trial
-        What is run, and on what.
-    """
-
-    name: str
-    expects: str
-    law: Law
-    trial: Trial
-
-    def __call__(self) -> None:
-        """Run the check.
-
-        Raises
-        ------
-        AssertionError
-            The predictor fails it; the message has the name of the check, what happened, and what was expected.
-        """
-        who = type(self.trial.estimator).__name__
-        try:
-            self.law(self.trial)
-        except AssertionError as error:
-            what = str(error).rstrip(".")
-            raise AssertionError(f"{self.name}: {who} fails: {what}. Expected: {self.expects}") from error
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}".rstrip(".")
-            raise AssertionError(f"{self.name}: {who} raises {what}. Expected: {self.expects}") from error
-
-    def __str__(self) -> str:
-        return self.name
-
-
 def check_constructor_only_stores(trial: Trial) -> None:
     """The constructor stores its parameters as they are and does nothing else."""
     given = trial.estimator.get_params(deep=False)
     marks = {name: object() for name in given}
     made = type(trial.estimator)(**marks)
     for name, mark in marks.items():
-        _expect(vars(made).get(name) is mark, f"the parameter {name} is not stored as it was given")
+        expect(vars(made).get(name) is mark, f"the parameter {name} is not stored as it was given")
     learnt = [name for name in vars(made) if name not in given]
-    _expect(not learnt, f"before fit it has {', '.join(learnt)}")
+    expect(not learnt, f"before fit it has {', '.join(learnt)}")
 
 
 def check_fit_returns_self(trial: Trial) -> None:
     """Fit returns self and keeps the parameters; a clone of a fitted predictor has learnt nothing."""
     model = clone(trial.estimator)
     before = {name: repr(value) for name, value in model.get_params().items()}
-    _expect(model.fit(trial.people, trial.outcome) is model, "fit does not return self")
+    expect(model.fit(trial.people, trial.outcome) is model, "fit does not return self")
     changed = [name for name, value in model.get_params().items() if repr(value) != before[name]]
-    _expect(not changed, f"fit changes the parameter {', '.join(changed)}")
+    expect(not changed, f"fit changes the parameter {', '.join(changed)}")
     left = [name for name in vars(clone(model)) if name.endswith("_")]
-    _expect(not left, f"its clone has {', '.join(left)} before fit")
+    expect(not left, f"its clone has {', '.join(left)} before fit")
 
 
 def check_predictions_are_sound(trial: Trial) -> None:
     """Each person gets a finite number (of a yes or no a probability, of counts 0 or more), or a class."""
     told = trial.fitted.predict(trial.people)
-    _expect(isinstance(told, np.ndarray) and told.shape == (len(trial.people),), "predictions are not one a person")
+    expect(isinstance(told, np.ndarray) and told.shape == (len(trial.people),), "predictions are not one a person")
     kind = getattr(trial.estimator, "kind", "amount")
     if kind == "class":
-        _expect(all(isinstance(one, str) for one in told), "a class is no text")
+        expect(all(isinstance(one, str) for one in told), "a class is no text")
         return
-    _expect(bool(np.isfinite(told).all()), "a prediction is not finite")
+    expect(bool(np.isfinite(told).all()), "a prediction is not finite")
     if kind in ("binary", "count"):
-        _expect(bool((told >= 0).all()), "a prediction is below 0")
+        expect(bool((told >= 0).all()), "a prediction is below 0")
     if kind == "binary":
-        _expect(bool((told <= 1).all()), "a probability is above 1")
+        expect(bool((told <= 1).all()), "a probability is above 1")
 
 
 def check_row_order(trial: Trial) -> None:
@@ -173,7 +130,7 @@ def check_alone_as_among_others(trial: Trial) -> None:
     want = model.predict(trial.people)
     few = np.array([3, len(trial.people) - 1, 0])
     _same(want[few], model.predict(trial.take(few)[0]), "three are asked about")
-    _expect(len(model.predict(trial.people.slice(0, 0))) == 0, "of nobody there are predictions")
+    expect(len(model.predict(trial.people.slice(0, 0))) == 0, "of nobody there are predictions")
 
 
 def check_gaps_and_news(trial: Trial) -> None:
@@ -182,10 +139,10 @@ def check_gaps_and_news(trial: Trial) -> None:
     for name in [name for name in trial.people.column_names if name != "person"]:
         place, kind = trial.people.column_names.index(name), trial.people.schema.field(name).type
         gone = trial.people.set_column(place, name, pa.nulls(len(trial.people), kind))
-        _expect(len(model.predict(gone)) == len(gone), f"without {name} somebody has no prediction")
+        expect(len(model.predict(gone)) == len(gone), f"without {name} somebody has no prediction")
         if pa.types.is_string(kind):
             new = trial.people.set_column(place, name, pa.array(["never seen"] * len(trial.people)))
-            _expect(len(model.predict(new)) == len(new), f"with a new {name} somebody has no prediction")
+            expect(len(model.predict(new)) == len(new), f"with a new {name} somebody has no prediction")
 
 
 def check_json(trial: Trial) -> None:
@@ -194,20 +151,20 @@ def check_json(trial: Trial) -> None:
     text = json.dumps(model.to_json(), allow_nan=False)
     again = type(model).from_json(json.loads(text))
     _same(model.predict(trial.people), again.predict(trial.people), "it is read back")
-    _expect(json.dumps(again.to_json()) == json.dumps(model.to_json()), "read back, it is written otherwise")
+    expect(json.dumps(again.to_json()) == json.dumps(model.to_json()), "read back, it is written otherwise")
     named = [key for key in map(str, trial.people["person"].to_pylist()) if key in text]
-    _expect(not named, "its JSON names a person")
-    _refused(lambda: type(model).from_json({**model.to_json(), "kind": "other"}), CoterieError, "another kind")
+    expect(not named, "its JSON names a person")
+    refused(lambda: type(model).from_json({**model.to_json(), "kind": "other"}), CoterieError, "another kind")
 
 
 def check_refusals(trial: Trial) -> None:
     """It refuses, with a hint, to predict before fit or without a column that it needs, and to learn from nobody."""
-    _refused(lambda: clone(trial.estimator).predict(trial.people), NotFittedError, "predicting before fit")
+    refused(lambda: clone(trial.estimator).predict(trial.people), NotFittedError, "predicting before fit")
     model = trial.fitted
     reads = [name for name in getattr(model, "reads", ()) if name in trial.people.column_names]
     if reads:
-        _refused(lambda: model.predict(trial.people.drop([reads[0]])), MissingColumnError, f"leaving out {reads[0]}")
-    _refused(lambda: trial.fit(trial.people.slice(0, 0), trial.outcome[:0]), CoterieError, "learning from nobody")
+        refused(lambda: model.predict(trial.people.drop([reads[0]])), MissingColumnError, f"leaving out {reads[0]}")
+    refused(lambda: trial.fit(trial.people.slice(0, 0), trial.outcome[:0]), CoterieError, "learning from nobody")
 
 
 def check_too_little(trial: Trial) -> None:
@@ -217,9 +174,9 @@ def check_too_little(trial: Trial) -> None:
         try:
             told = trial.fit(people, outcome).predict(trial.people)
         except CoterieError as error:
-            _expect(bool(error.hint), f"its refusal must have a hint: {error.message}")
+            expect(bool(error.hint), f"its refusal must have a hint: {error.message}")
             continue
-        _expect(len(set(told.tolist())) == 1, "it tells people apart by too little")
+        expect(len(set(told.tolist())) == 1, "it tells people apart by too little")
 
 
 LAWS: tuple[Law, ...] = tuple(law for name, law in list(vars().items()) if name.startswith("check_"))
@@ -248,7 +205,7 @@ def check_predictor(estimator: Any, frame: Any = None, y: npt.ArrayLike | None =
         check()
 
 
-def checks(estimator: Any, frame: Any = None, y: npt.ArrayLike | None = None) -> Iterator[Check]:
+def checks(estimator: Any, frame: Any = None, y: npt.ArrayLike | None = None) -> Iterator[Check[Trial]]:
     """Yield the checks one by one, for ``pytest.mark.parametrize("check", checks(...), ids=str)``.
 
     Parameters are those of ``check_predictor``.
@@ -258,10 +215,7 @@ def checks(estimator: Any, frame: Any = None, y: npt.ArrayLike | None = None) ->
         data = opened(frame)
         people = pa.table({name: data.get_column(name).to_arrow() for name in data.columns if name != "person"})
     outcome = made if y is None else np.asarray(y)
-    keys = pa.array(_KEYS_FROM + 7919 * np.arange(len(people)), pa.int64())
-    trial = Trial(estimator, people.append_column("person", keys), outcome)
-    for law in LAWS:
-        yield Check(law.__name__, " ".join((inspect.getdoc(law) or "").split()), law, trial)
+    yield from checks_of(LAWS, Trial(estimator, keyed(people), outcome))
 
 
 def made_up_people(count: int = 300, seed: int = 0, *, kind: str = "amount") -> tuple[pa.Table, npt.NDArray[Any]]:
@@ -292,21 +246,6 @@ def made_up_people(count: int = 300, seed: int = 0, *, kind: str = "amount") -> 
     return people, np.rint(later * basket * random.lognormal(0, 0.3, count))
 
 
-def _expect(kept: bool, otherwise: str) -> None:
-    """Raise AssertionError with what is wrong unless it is kept; unlike assert, under ``python -O`` as well."""
-    if not kept:
-        raise AssertionError(otherwise)
-
-
 def _same(one: npt.NDArray[Any], other: npt.NDArray[Any], when: str) -> None:
     moved = int((np.asarray(one) != np.asarray(other)).sum())
-    _expect(moved == 0, f"{moved} of {len(one)} predictions change when {when}")
-
-
-def _refused(ask: Callable[[], object], error: type[CoterieError], when: str) -> None:
-    try:
-        ask()
-    except error as refusal:
-        _expect(bool(refusal.hint), f"{when}: its refusal must have a hint: {refusal.message}")
-    else:
-        _expect(False, f"{when} raises no {error.__name__}")
+    expect(moved == 0, f"{moved} of {len(one)} predictions change when {when}")

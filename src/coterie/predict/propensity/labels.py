@@ -42,7 +42,7 @@ class Labels:
     classes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, y: Any, weight: Any, rows: int, kind: str, *, below_zero: bool = False) -> Labels:
+    def of(cls, y: Any, weight: Any, rows: int, kind: str, *, below_zero: bool = False, apart: bool = False) -> Labels:
         """Check what happened to the people of a table.
 
         Parameters
@@ -55,6 +55,8 @@ class Labels:
             ``binary``, ``count``, ``amount`` or ``class``.
         below_zero
             Whether amounts may be below 0.
+        apart
+            Whether all classes are kept apart, also the rare ones.
 
         Raises
         ------
@@ -65,7 +67,7 @@ class Labels:
         """
         heavy = _weights(weight, rows)
         if kind == "class":
-            found, y_, classes = _classes(y, rows, heavy)
+            found, y_, classes = _classes(y, rows, heavy, apart)
         else:
             found, y_, classes = heavy > 0, _numbers(y, rows, kind, below_zero), ()
         if not found.any():
@@ -139,7 +141,7 @@ def _numbers(y: Any, rows: int, kind: str, below_zero: bool) -> Floats:
     return outcome
 
 
-def _classes(y: Any, rows: int, heavy: Floats) -> tuple[npt.NDArray[np.bool_], Floats, tuple[str, ...]]:
+def _classes(y: Any, rows: int, heavy: Floats, apart: bool) -> tuple[npt.NDArray[np.bool_], Floats, tuple[str, ...]]:
     values = as_array(y)
     if values.shape != (rows,):
         raise ParameterError.of("Learner.fit", "y", f"shape {values.shape}", f"the class of each of {rows:,} rows")
@@ -151,6 +153,7 @@ def _classes(y: Any, rows: int, heavy: Floats) -> tuple[npt.NDArray[np.bool_], F
     names, counts = np.unique(values[known].astype(str), return_counts=True)
     often = sorted(zip((-counts).tolist(), names.tolist(), strict=True))
     kept = {name for count, name in often[:_CLASSES] if -count >= _RARE_CLASS} or {name for _, name in often[:1]}
+    kept = set(names.tolist()) if apart else kept
     classes = tuple(sorted(kept | ({OTHER} if len(kept) < len(names) else set())))
     place = {name: float(number) for number, name in enumerate(classes)}
     told = np.array([place.get(one, place.get(OTHER, 0.0)) if there[row] else 0.0 for row, one in enumerate(values)])

@@ -23,6 +23,7 @@ from coterie.predict.propensity.evidence import Evidence, calibrated, power
 from coterie.predict.propensity.inputs import Inputs, people
 from coterie.predict.propensity.labels import Labels
 from coterie.predict.propensity.rows import Rows, column_of
+from coterie.predict.propensity.stored import check_kind, is_count, is_number
 from coterie.predict.propensity.targets import KINDS, TargetKind
 from coterie.progress import SILENT, Progress
 
@@ -321,14 +322,7 @@ _PLAIN: dict[str, Calibration] = {"binary": Logistic(), "class": Temperature()}
 
 def _check_body(body: Any, kind: str) -> None:
     """Raise IntegrityError unless a body has the parts of a learner, each of its type."""
-    if not isinstance(body, Mapping) or body.get("kind") != kind:
-        got = body.get("kind") if isinstance(body, Mapping) else type(body).__name__
-        raise IntegrityError(f"This is no stored {kind}: it is of kind {got!r}.", hint="fit it anew.")
-    if body.get("version") != _VERSION:
-        raise IntegrityError(
-            f"This {kind} is of version {body.get('version')!r}, and this coterie reads version {_VERSION}.",
-            hint="pip install --upgrade coterie, or fit it anew.",
-        )
+    check_kind(body, kind, _VERSION)
     wrong = None
     if strange := sorted(set(body) ^ set(_PARTS)):
         wrong = ", ".join(map(str, strange))
@@ -340,25 +334,17 @@ def _check_body(body: Any, kind: str) -> None:
     if wrong is None and not (
         isinstance(body["base"], list) and len(body["base"]) == len(classes)
         if body["target"] == "class"
-        else _number(body["base"])
+        else is_number(body["base"])
     ):
         wrong = "base"
     if wrong is not None:
         raise IntegrityError(f"This is no stored {kind}: {wrong} is not as it should be.", hint="fit it anew.")
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
-
-
-def _count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
 def _told(value: Any) -> bool:
     return value is None or (
-        isinstance(value, list) and len(value) == 4 and isinstance(value[0], str) and _number(value[1])
-        and _number(value[2]) and isinstance(value[3], Mapping) and all(_number(one) for one in value[3].values())
+        isinstance(value, list) and len(value) == 4 and isinstance(value[0], str) and is_number(value[1])
+        and is_number(value[2]) and isinstance(value[3], Mapping) and all(is_number(one) for one in value[3].values())
     )  # fmt: skip
 
 
@@ -368,12 +354,12 @@ _PARTS: dict[str, Callable[[Any], bool]] = {
     "target": lambda value: isinstance(value, str) and value in KINDS,
     "inputs": lambda value: isinstance(value, list),
     "classes": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
-    "base": lambda value: _number(value) or (isinstance(value, list) and all(_number(one) for one in value)),
-    "people": _count,
-    "rows": _count,
+    "base": lambda value: is_number(value) or (isinstance(value, list) and all(is_number(one) for one in value)),
+    "people": is_count,
+    "rows": is_count,
     "degraded": lambda value: value is None or isinstance(value, str),
     "calibration": lambda value: isinstance(value, Mapping),
     "model": lambda value: value is None or isinstance(value, Mapping),
     "evidence": _told,
-    "seed": _count,
+    "seed": is_count,
 }

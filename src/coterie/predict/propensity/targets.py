@@ -176,7 +176,7 @@ def target(name: str, days: int = 90) -> Target:
             title = f"the chance that this category is bought most {after}"
             return Target(name, days, "class", future_category(days), title, rule)
         case "next_category":
-            rule = NaiveRule("The category that the person has bought last.", "last_category")
+            rule = NaiveRule("The category that the person has bought most.", "top_category")
             title = f"the chance that this category is bought next, {after}"
             return Target(name, days, "class", next_category(days), title, rule)
         case "response":

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
+from coterie.evaluation.contract import Check, checks_of, keyed
 from coterie.segments.contract import input_laws, laws
 from coterie.segments.contract.trial import Trial, made_up_people
 from coterie.segments.people import Segmentation, read
@@ -23,50 +21,6 @@ LAWS: tuple[Law, ...] = tuple(
     if name.startswith("check_") and law.__module__ == module.__name__
 )
 """All checks, in the order in which they run."""
-_KEYS_FROM = 7_310_000_000_019  # keys of persons that no figure of a model is equal to by chance
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check of one segmenter; call it to run it.
-
-    Parameters
-    ----------
-    name
-        Its name.
-    expects
-        What it expects of a segmenter, in a sentence.
-    law
-        What is run.
-    trial
-        What it is run on.
-    """
-
-    name: str
-    expects: str
-    law: Law
-    trial: Trial
-
-    def __call__(self) -> None:
-        """Run the check.
-
-        Raises
-        ------
-        AssertionError
-            The segmenter fails it; the message has the name of the check, what happened, and what was expected.
-        """
-        who = type(self.trial.estimator).__name__
-        try:
-            self.law(self.trial)
-        except AssertionError as error:
-            what = str(error).rstrip(".")
-            raise AssertionError(f"{self.name}: {who} fails: {what}. Expected: {self.expects}") from error
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}".rstrip(".")
-            raise AssertionError(f"{self.name}: {who} raises {what}. Expected: {self.expects}") from error
-
-    def __str__(self) -> str:
-        return self.name
 
 
 def check_segmenter(estimator: Segmentation, frame: Any = None, y: npt.ArrayLike | None = None) -> None:
@@ -97,7 +51,7 @@ def check_segmenter(estimator: Segmentation, frame: Any = None, y: npt.ArrayLike
         check()
 
 
-def checks(estimator: Segmentation, frame: Any = None, y: npt.ArrayLike | None = None) -> Iterator[Check]:
+def checks(estimator: Segmentation, frame: Any = None, y: npt.ArrayLike | None = None) -> Iterator[Check[Trial]]:
     """Yield the checks one by one, for ``pytest.mark.parametrize("check", checks(...), ids=str)``.
 
     Parameters are those of ``check_segmenter``.
@@ -107,10 +61,4 @@ def checks(estimator: Segmentation, frame: Any = None, y: npt.ArrayLike | None =
     else:
         people, outcome = read(frame).to_arrow(), None
     given = outcome if y is None else np.asarray(y)
-    keys = pa.array(_KEYS_FROM + 7919 * np.arange(len(people)), pa.int64())
-    if "person" in people.column_names:
-        people = people.drop(["person"])
-    trial = Trial(estimator, people.append_column("person", keys), given)
-    for law in LAWS:
-        expects = " ".join((inspect.getdoc(law) or "").split())
-        yield Check(law.__name__, expects, law, trial)
+    yield from checks_of(LAWS, Trial(estimator, keyed(people), given))

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from coterie.errors import EmptyShopError, MissingColumnError
-from coterie.segments.contract.trial import Trial, expect, refused, same
+from coterie.evaluation.contract import expect, refused
+from coterie.segments.contract.trial import Trial, same
 
 
 def check_missing_values(trial: Trial) -> None:

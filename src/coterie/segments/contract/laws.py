@@ -19,7 +19,8 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from coterie.errors import IntegrityError, MissingColumnError, NotFittedError
-from coterie.segments.contract.trial import Trial, expect, refused, same, sound
+from coterie.evaluation.contract import expect, refused
+from coterie.segments.contract.trial import Trial, same, sound
 from coterie.segments.people import SPEND, Floats, Segmentation
 
 

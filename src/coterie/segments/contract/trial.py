@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow as pa
 from sklearn.base import clone
 
 from coterie.errors import CoterieError
+from coterie.evaluation.contract import expect
 from coterie.segments.people import Floats, Ints, Segmentation
 
 
@@ -83,12 +83,6 @@ def made_up_people(count: int = 240, seed: int = 0) -> tuple[pa.Table, Floats]:
     return people, np.rint(orders * basket / 4 * random.lognormal(0, 0.5, count))
 
 
-def expect(kept: bool, otherwise: str) -> None:
-    """Raise AssertionError with what is wrong unless it is kept; unlike assert, under ``python -O`` as well."""
-    if not kept:
-        raise AssertionError(otherwise)
-
-
 def sound(model: Segmentation, labels: Any, people: int) -> None:
     """Expect one segment for each person: int64, from 0 to below k_ (or below the number of ``names_``)."""
     expect(isinstance(labels, np.ndarray), f"segments are {type(labels).__name__}, not a numpy array")
@@ -103,13 +97,3 @@ def same(one: Ints, other: Ints, when: str) -> None:
     """Expect the same segment for everybody."""
     moved = int((np.asarray(one) != np.asarray(other)).sum())
     expect(moved == 0, f"{moved} of {len(one)} people change their segment when {when}")
-
-
-def refused(ask: Callable[[], object], error: type[CoterieError], when: str) -> None:
-    """Expect an error of that type, with a hint."""
-    try:
-        ask()
-    except error as refusal:
-        expect(bool(refusal.hint), f"{when}: its refusal must have a hint: {refusal.message}")
-    else:
-        expect(False, f"{when} raises no {error.__name__}")
