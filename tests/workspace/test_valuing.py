@@ -13,13 +13,14 @@ import pytest
 
 import coterie
 from coterie import Workspace
-from coterie.errors import ParameterError
+from coterie.errors import IntegrityError, ParameterError
 from coterie.features import published
 from coterie.predict.advice import ADVICE
 from coterie.predict.contest.stored import restored
 from coterie.progress import SILENT
 from coterie.schema import Purpose
 from coterie.workspace.cases import Cases
+from coterie.workspace.valuing import Models
 
 MOMENT = datetime(2025, 11, 1)
 
@@ -54,6 +55,13 @@ def test_everybody_is_valued_and_on_one_list(shop, made):
     assert set(people["tier"].to_pylist()) == set(made.tiers.names)
     assert made.tier_table()["people"].to_numpy().sum() == people.num_rows
     assert pc.sum(made.lists()["people"]).as_py() == people.num_rows
+
+
+def test_models_that_an_earlier_version_kept_are_refused_in_words(made):
+    body = {"value": made.value.to_json(), "tiers": made.tiers.to_json(), "adviser": made.adviser.to_json()}
+    with pytest.raises(IntegrityError, match="another version") as refused:
+        Models.from_json(body)
+    assert "leave out model" in refused.value.hint
 
 
 def test_value_begins_with_the_forecast(made):

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from coterie.errors import DataError, NoVariationError, ParameterError
+from coterie.errors import DataError, IntegrityError, NoVariationError, ParameterError
 from coterie.features import published
 from coterie.ops.registry import Model
 from coterie.predict.advice import Adviser
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from coterie.workspace.shop import Workspace
 
 NAME = "predict-value"
-FORMAT = 2  # of what is kept of a valuation: raised with its layout, so that older ones are made anew
+FORMAT = 3  # of what is kept of a valuation: raised with its layout, so that older ones are made anew
 MODELS: Mapping[str, type[PurchaseModel]] = {
     "Pareto/NBD": ParetoNBD, "BG/NBD": BGNBD, "MBG/NBD": MBGNBD, "MBG/CNBD-k": MBGCNBD,
 }  # fmt: skip
@@ -95,11 +95,25 @@ class Models:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Models:
-        """Return what ``to_json`` wrote."""
-        value, orders, adviser = body["value"], body["orders"], body["adviser"]
+        """Return what ``to_json`` wrote.
+
+        Raises
+        ------
+        IntegrityError
+            It is something else, such as what an earlier version kept.
+        """
+        try:
+            value, orders, forecast, tiers, adviser = (
+                body[name] for name in ("value", "orders", "forecast", "tiers", "adviser")
+            )
+        except KeyError as error:
+            raise IntegrityError(
+                f"These models of values were kept by another version of coterie: {error.args[0]} is missing.",
+                hint="leave out model to have others made.",
+            ) from error
         return cls(
-            value and CustomerValue.from_json(value), orders and purchase_model(orders), restored(body["forecast"]),
-            Tiers.from_json(body["tiers"]), adviser and Adviser.from_json(adviser),
+            value and CustomerValue.from_json(value), orders and purchase_model(orders), restored(forecast),
+            Tiers.from_json(tiers), adviser and Adviser.from_json(adviser),
         )  # fmt: skip
 
 
