@@ -2,8 +2,8 @@
 
 Three shops, near terms of a month to a quarter inside horizons of a quarter to nine months. Judged are what people
 brought in the whole horizon, undiscounted, and whether they ordered at all: by Pareto/NBD × Gamma-Gamma alone, by the
-ensemble's forecast joined to it (``NearTerm``, as ``predict value`` does), by the ensemble's forecast stretched to the
-models' total, and by the naive rules, with paired intervals over people.
+ensemble's forecast joined to it (``NearTerm``, as ``predict value`` does), by the forecast and after it the models, by
+the forecast stretched to the models' total, and by the naive rules, with paired intervals over people.
 
 Windows that are for choosing end before the reported holdouts begin; ``--window reported`` is looked at once for a
 commit that is to be published, never while choosing, and goes on record in ``LOOKS.md``.
@@ -30,7 +30,9 @@ WEEKS = {"earlier": ((18, 6, 21), (20, 6, 19), (22, 5, 17)), "reported": ((39, 1
 NEAR, HORIZON = 30, 91
 """Of the other two, in days."""
 MONTHS = {"earlier": ("april", "may", "june"), "reported": (orders.REPORTED,)}
-ALONE, JOINED, STRETCHED = "models alone", "joined", "forecast stretched to the models' total"
+ALONE, JOINED, FOLLOWED, STRETCHED = (
+    "models alone", "joined", "forecast, then models", "forecast stretched to the models' total",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def shop_windows(name: str, window: str) -> Iterator[Window]:
 
 
 def judged(window: Window, *, resamples: int) -> Any:
-    """Return the backtest of one window: models alone, joined, stretched, and the naive rules."""
+    """Return the backtest of one window: models alone, joined to the forecast in three ways, and the naive rules."""
     import numpy as np
 
     from coterie.predict.contest.backtest import backtest
@@ -89,8 +91,10 @@ def judged(window: Window, *, resamples: int) -> Any:
     from coterie.predict.lifetime.pareto_nbd import ParetoNBD
     from coterie.predict.lifetime.value import CustomerValue
 
+    ensemble, days = Ensemble().fit(window.near), window.near.horizon_days
+
     class Valued(Contender):
-        """Value as the shop tells it, with the forecast of the near term in one of three parts."""
+        """Value as the shop tells it, with the forecast of the near term in one of four parts."""
 
         def __init__(self, name: str) -> None:
             self.name = name
@@ -101,26 +105,36 @@ def judged(window: Window, *, resamples: int) -> Any:
             return self
 
         def forecast(self, now: Any) -> Forecast:
-            people, near, days = self._histories(now), None, window.near.horizon_days
-            soon = Ensemble().fit(window.near).forecast(now)
+            soon = ensemble.forecast(now)
             if self.name == JOINED:
-                near = NearTerm(days, soon.orders, soon.active, np.maximum(soon.spend, 0.0))
-            told = self.value.predict(people, intervals=False, first="first_spend", near=near)
-            found = Forecast(*(told[name].to_numpy() for name in ("expected_orders", "active", "value")))
-            if self.name != STRETCHED:
+                return self._told(now, near=NearTerm(days, soon.orders, soon.active, np.maximum(soon.spend, 0.0)))
+            found = self._told(now)
+            if self.name == ALONE:
                 return found
+            if self.name == FOLLOWED:
+                first = self._told(now, horizon_days=days)
+                none = np.divide(1 - found.active, 1 - first.active, out=np.ones(len(now)), where=first.active < 1)
+                return Forecast(
+                    soon.orders + found.orders - first.orders,
+                    1 - (1 - soon.active) * none,
+                    soon.spend + found.spend - first.spend,
+                )
             return Forecast(
                 soon.orders * found.orders.sum() / soon.orders.sum(),
                 1 - (1 - soon.active) ** (self.value.horizon_days / days),
                 soon.spend * found.spend.sum() / soon.spend.sum(),
             )
 
+        def _told(self, now: Any, **options: Any) -> Forecast:
+            told = self.value.predict(self._histories(now), intervals=False, first="first_spend", **options)
+            return Forecast(*(told[name].to_numpy() for name in ("expected_orders", "active", "value")))
+
         def _histories(self, table: Any) -> Any:
             kept = table.select(["person", "frequency", "recency", "T", "first_spend"])
             return kept.append_column("spend", table["spend_per_order"])
 
     rules = naive_rules(window.origin.case)
-    contenders = [*(Valued(name) for name in (ALONE, JOINED, STRETCHED)), *rules]
+    contenders = [*(Valued(name) for name in (ALONE, JOINED, FOLLOWED, STRETCHED)), *rules]
     return backtest([window.origin], contenders, baseline=ALONE, count=resamples)
 
 

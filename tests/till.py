@@ -15,6 +15,15 @@ identify = { customer_id = "customer" }
 fields = { order_id = "order", amount = "total", occurred_at = "at" }
 """
 
+CHOICES = """
+[[read]]
+file = "choices.csv"
+to = "consent"
+identify = { customer_id = "customer" }
+fields = { purpose = "purpose", choice = "choice", words = "words", occurred_at = "at" }
+"""
+"""What people said, in a file beside the orders: add it to the mapping's text."""
+
 
 def till(*settings: str, purpose: str = "segmentation") -> str:
     """Return the mapping, with lines for its head."""

@@ -6,9 +6,21 @@ import math
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 from scipy.integrate import quad
 from scipy.special import roots_jacobi
 from scipy.stats import gamma, poisson
+
+PEOPLE = pa.table(
+    {
+        "person": ["ann", "bob", "cy", "dee", "eve", "flo"],
+        "frequency": [0, 1, 4, 12, 250, 3],
+        "recency": [0.0, 20.0, 90.0, 200.0, 360.0, 80.0],
+        "T": [30.0, 100.0, 300.0, 210.0, 365.0, 365.0],
+        "spend": [None, 2500.0, 900.0, 4000.0, 1200.0, None],
+    }
+)
+"""Six people who differ in what models of purchases look at; spend in cents."""
 
 
 def dropouts(a: float, b: float, nodes: int = 60) -> tuple[np.ndarray, np.ndarray]:

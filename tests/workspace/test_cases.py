@@ -20,7 +20,7 @@ from coterie.predict.propensity.targets import target
 from coterie.schema import Purpose
 from coterie.workspace.cases import FEATURES, Cases
 from coterie.workspace.learning import _unseen
-from till import till
+from till import CHOICES, till
 
 HORIZON = 40
 ORIGIN = datetime(2024, 10, 1, 12)
@@ -132,15 +132,8 @@ def test_who_objects_is_in_no_forecast_and_no_score_is_shown(tmp_path: Path) -> 
     (tmp_path / "source").mkdir()
     lines = [f"{n},{who},{cents / 100:.2f},{at:%Y-%m-%d %H:%M:%S}" for n, (who, cents, at) in enumerate(orders)]
     (tmp_path / "source" / "orders.csv").write_text("\n".join(["order,customer,total,at", *lines]), "utf-8")
-    consent = """
-[[read]]
-file = "choices.csv"
-to = "consent"
-identify = { customer_id = "customer" }
-fields = { purpose = "purpose", choice = "choice", words = "words", occurred_at = "at" }
-"""
     (tmp_path / "source" / "choices.csv").write_text("customer,purpose,choice,words,at\n", "utf-8")
-    told = Mapping.of(tomllib.loads(till('currency = "USD"') + consent))
+    told = Mapping.of(tomllib.loads(till('currency = "USD"') + CHOICES))
     with coterie.open(None, create=True, currency="USD", minimum_group=10) as shop:
         shop.ingest(told, tmp_path / "source")
         made = shop.predict("value", ORIGIN, horizon_days=300)

@@ -18,7 +18,7 @@ import coterie
 from coterie import Mapping, Workspace
 from coterie.errors import DataError, EmptyShopError, ParameterError
 from coterie.predict.propensity.targets import target
-from till import till
+from till import CHOICES, till
 
 Orders = list[tuple[str, str, int]]  # customer, total, day
 
@@ -243,17 +243,10 @@ fields = { occurred_at = "at" }
 
 def test_where_everybody_objected_that_is_said(tmp_path: Path) -> None:
     orders = usual(20, 100)
-    choices = """
-[[read]]
-file = "choices.csv"
-to = "consent"
-identify = { customer_id = "customer" }
-fields = { purpose = "purpose", choice = "choice", words = "words", occurred_at = "at" }
-"""
     said = [f"{who},segmentation,objected,letter,2024-05-02 10:00:00" for who in sorted({who for who, _, _ in orders})]
     (tmp_path / "choices.csv").write_text("\n".join(["customer,purpose,choice,words,at", *said]), "utf-8")
     with shop_of(tmp_path, orders) as shop:
-        shop.ingest(Mapping.of(tomllib.loads(till('currency = "USD"') + choices)), tmp_path)
+        shop.ingest(Mapping.of(tomllib.loads(till('currency = "USD"') + CHOICES)), tmp_path)
         for what in ("value", "churn"):
             with pytest.raises(EmptyShopError, match="Of nobody may the data be used for segmentation: objected"):
                 shop.predict(what, horizon_days=30)

@@ -18,16 +18,8 @@ from coterie.predict.lifetime.gamma_gamma import GammaGamma
 from coterie.predict.lifetime.histories import Histories
 from coterie.predict.lifetime.pareto_nbd import ParetoNBD
 from coterie.predict.lifetime.value import CustomerValue
+from oracles.purchases import PEOPLE
 
-PEOPLE = pa.table(
-    {
-        "person": ["ann", "bob", "cy", "dee", "eve", "flo"],
-        "frequency": [0, 1, 4, 12, 250, 3],
-        "recency": [0.0, 20.0, 90.0, 200.0, 360.0, 80.0],
-        "T": [30.0, 100.0, 300.0, 210.0, 365.0, 365.0],
-        "spend": [None, 2500.0, 900.0, 4000.0, 1200.0, None],
-    }
-)
 P, Q, V = 6.25, 3.744, 1544.0
 
 
