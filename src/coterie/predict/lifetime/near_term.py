@@ -30,8 +30,8 @@ class NearTerm:
       has. So nobody is likelier to order in a month than in the year which begins with it.
 
     On earlier windows of three shops (``bench/worth.py``) this ranked people better by what they brought than models
-    alone and than the forecast followed by the model. The forecast stretched to the model's total ranked
-    spend as well, and orders a little better; but it knows no dropout, and horizons of many near terms could not be tried.
+    alone, and on most than the forecast followed by the model. The forecast stretched to the model's total ranked spend
+    as well, and orders a little better; but it knows no dropout, and horizons of many near terms could not be tried.
 
     Parameters
     ----------
